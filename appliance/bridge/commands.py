@@ -1,0 +1,51 @@
+"""The language between the web (or a script) and the panel: a unix socket, JSON lines.
+
+A client sends one line per request, `{"id": 7, "request": "select", "model": "9f2c…"}`, and gets one line back,
+`{"id": 7, "status": "ok", …}`. Only `watch` answers with a line at once and another for every change after it.
+A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
+
+| request          | fields                                             | answer            |
+|------------------|----------------------------------------------------|-------------------|
+| state            |                                                    | state             |
+| watch            |                                                    | state, and again at each change |
+| select           | model (id) or cabinet (id, or null for none)       | state             |
+| set              | any of: bypass, mute, normalise (bool), input_gain_db, gate_threshold_db, level_db, knobs {name: value} | state |
+| import           | path (a file the panel may read), name             | item              |
+| rename           | item (id), name                                    | state             |
+| remove           | item (id)                                          | state             |
+
+Anything but `status: "ok"` comes with `message`: a sentence for the player.
+
+state = {
+  "revision": 12,                       # grows with every change
+  "model": "9f2c…" | null, "cabinet": "…" | null,
+  "generation": 4,                      # of the patch last asked for (compare with status.generation)
+  "bypass": false, "mute": false, "normalise": true,
+  "input_gain_db": 0.0, "gate_threshold_db": -120.0, "level_db": 0.0,
+  "knobs": {"Gain": 0.5},               # of the selected model
+  "models":   [{"id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs": [{"name", "minimum",
+               "maximum", "default", "unit", "heard"}], "loudness_db", "esr", "licence", "factory": bool,
+               "notes": ["…sentences for the player…"]}],
+  "cabinets": [{"id", "name", "file_name", "sample_rate_hz", "frames", "channels", "factory", "notes"}],
+  "message": null | "the last thing that went wrong, in words"
+}
+"""
+
+from __future__ import annotations
+
+import enum
+
+MAX_LINE_BYTES = 1 << 20
+
+
+class Status(enum.Enum):
+    """How a request ended."""
+
+    OK = "ok"
+    BAD_REQUEST = "bad_request"
+    NOT_FOUND = "not_found"
+    BAD_FILE = "bad_file"
+    TOO_LARGE = "too_large"
+    STORAGE_FULL = "storage_full"
+    NOT_ALLOWED = "not_allowed"
+    INTERNAL = "internal"

@@ -1,0 +1,88 @@
+"""Types of the compiled engine (`native/bindings.cpp`). Buffers are anything with the buffer protocol."""
+
+from collections.abc import Buffer, Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Layout of the shared memory as the C++ sees it: {"controls": {"size": …, "flags": offset, …}, …}. A test compares
+# it with bridge/layout.py.
+def shared_memory_layout() -> dict[str, dict[str, int]]: ...
+
+class Model:
+    """A model alone (render, bench, tests). `blob` comes from engine/packing.py."""
+
+    def __init__(self, blob: bytes, max_block_frames: int = 1024) -> None: ...
+    knob_count: int
+    latency_frames: int
+    receptive_field_frames: int
+    def process(
+        self, audio: npt.NDArray[np.float32], knobs: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]: ...
+    def reset(self) -> None: ...
+
+class Pedal:
+    """The whole chain: bytes in, bytes out, one call per period.
+
+    controls/status/tap: shared memory (mmap objects) in the layout of `bridge/layout.py`; the pedal reads controls
+    and writes status and tap. Pass None to do without.
+    """
+
+    def __init__(
+        self,
+        sample_rate_hz: int,
+        period_frames: int,
+        controls: Buffer | None = None,
+        status: Buffer | None = None,
+        tap: Buffer | None = None,
+    ) -> None: ...
+    def configure_io(
+        self,
+        capture_format: str,  # "S16_LE" | "S24_3LE" | "S24_LE" | "S32_LE" | "FLOAT_LE"
+        capture_channels: int,
+        capture_channel: int,  # which one carries the guitar, from 0
+        playback_format: str,
+        playback_channels: int,  # every one gets the sound
+    ) -> None: ...
+    def process(self, capture: Buffer, playback: Buffer) -> None:
+        """One period (any number of frames up to period_frames, taken from len(capture)). Real-time safe."""
+
+    def process_float(self, audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The same chain without decode and encode (offline). Allocates its result."""
+
+    def start_loader(self) -> None:
+        """Start the native thread that loads the patch the controls ask for, away from the audio thread."""
+
+    def stop_loader(self) -> None: ...
+    def load_patch(self, patch: bytes, model: Callable[..., Any] | None = None) -> None:
+        """Load a patch at once, no fade (offline; may block). `model`: a Python engine's bound `process` to use
+        in place of the patch's own model."""
+
+    def swap_patch(self, patch: bytes) -> None:
+        """Prepare a patch on this thread and cross-fade to it from the next period on (offline, tests)."""
+
+    def set_controls(self, payload: bytes) -> None:
+        """Take a controls payload (bridge/layout.py) directly instead of from shared memory (offline, tests)."""
+
+    def set_state(self, state: int) -> None:
+        """Publish an AudioState in status. Real-time safe."""
+
+    def count_xrun(self) -> None: ...
+    def count_recovery(self) -> None: ...
+    @property
+    def last_engine_ns(self) -> int:
+        """Time the last process() call took inside compiled code."""
+
+    @property
+    def is_fading(self) -> bool: ...
+    def reset(self) -> None: ...
+
+def allocation_count() -> int:
+    """Heap allocations made by compiled code of this module on this thread since start (tests)."""
+
+def count_an_allocation() -> None:
+    """Make one allocation, so that a test can see the counter bite."""
+
+def cpu_features() -> str:
+    """Vector width and instruction set this build uses, for people."""

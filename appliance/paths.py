@@ -1,0 +1,58 @@
+"""Where things are. Everything else asks here; nothing else builds a path from an environment variable.
+
+| folder  | what is in it                              | as a service          | on a PC                        |
+|---------|--------------------------------------------|-----------------------|--------------------------------|
+| data    | library: models, cabinets, live state      | $STATE_DIRECTORY      | ~/.local/share/appliance       |
+| runtime | sockets and shared memory; gone on reboot  | $RUNTIME_DIRECTORY    | /dev/shm/appliance-UID         |
+| assets  | the phone page, factory models             | inside the package    | the repository's web/, models/ |
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def assets(name: str) -> Path:
+    """Folder `web` or `models`: inside an installed wheel, or beside the package in a checkout."""
+    packed = PACKAGE / "assets" / name
+    return packed if packed.is_dir() else PACKAGE.parent / name
+
+
+def data_dir() -> Path:
+    """Where the library and the live state are kept. $APPLIANCE_DATA wins (tests, several pedals on one PC)."""
+    for variable in ("APPLIANCE_DATA", "STATE_DIRECTORY"):
+        if value := os.environ.get(variable):
+            return Path(value)
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "appliance"
+
+
+def runtime_dir() -> Path:
+    """Where the processes meet: shared memory and sockets, in memory only. $APPLIANCE_RUNTIME wins."""
+    for variable in ("APPLIANCE_RUNTIME", "RUNTIME_DIRECTORY"):
+        if value := os.environ.get(variable):
+            return Path(value)
+    return Path("/dev/shm") / f"appliance-{os.getuid()}"
+
+
+def controls_file() -> Path:
+    """Shared memory panel → audio (`bridge/layout.py`)."""
+    return runtime_dir() / "controls"
+
+
+def status_file() -> Path:
+    """Shared memory audio → all: meters, state, counters."""
+    return runtime_dir() / "status"
+
+
+def tap_file() -> Path:
+    """Shared memory audio → all: the last seconds of input and output."""
+    return runtime_dir() / "tap"
+
+
+def panel_socket() -> Path:
+    """Unix socket on which the panel answers commands (`bridge/commands.py`)."""
+    return runtime_dir() / "panel.sock"
