@@ -1,0 +1,190 @@
+"""Small random models of every family, for tests of readers and engines.
+
+Each function takes a seeded generator and returns a `Description` whose output stays within about ±2 for input within
+±1, so that an absolute tolerance is one relative to full scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from appliance.formats.description import (
+    Act,
+    Activation,
+    Architecture,
+    Array,
+    Cell,
+    ConvBlock,
+    ConvNet,
+    Description,
+    Gating,
+    Knob,
+    Linear,
+    Recurrent,
+    RecurrentLayer,
+    WaveNet,
+    WaveNetArray,
+    WaveNetLayer,
+)
+
+Rng = np.random.Generator
+
+
+def weights(rng: Rng, *shape: int, fan_in: int) -> Array:
+    """Uniform ±1/√fan_in: keeps the variance of a layer's output near that of its input."""
+    bound = 1.0 / np.sqrt(max(fan_in, 1))
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def describe(architecture: Architecture, knobs: int = 0, **more: object) -> Description:
+    """Wrap an architecture in a description with `knobs` knobs named "Knob 1" …"""
+    named = tuple(Knob(f"Knob {i + 1}") for i in range(knobs))
+    return Description("test", "test", architecture, 48_000, knobs=named, **more)  # type: ignore[arg-type]
+
+
+def random_wavenet(
+    rng: Rng,
+    *,
+    channels: Sequence[int] = (4, 3),
+    bottlenecks: Sequence[int] | None = None,
+    dilations: Sequence[Sequence[int]] = ((1, 2, 4), (8, 1)),
+    kernel_sizes: Sequence[Sequence[int]] | None = None,
+    head_kernel: int = 1,
+    activation: Activation = Activation(Act.TANH),
+    gating: Gating = Gating.NONE,
+    gate: Activation = Activation(Act.SIGMOID),
+    knobs: int = 0,
+) -> Description:
+    """A WaveNet with any number of arrays; kernel sizes default to 3, bottlenecks to the channels."""
+    widths = tuple(bottlenecks or channels)
+    condition = 1 + knobs
+    arrays = []
+    for index, (c, b, array_dilations) in enumerate(zip(channels, widths, dilations, strict=True)):
+        taps = kernel_sizes[index] if kernel_sizes else [3] * len(array_dilations)
+        z = b if gating is Gating.NONE else 2 * b
+        layers = tuple(
+            WaveNetLayer(
+                conv_weight=weights(rng, z, c, k, fan_in=c * k),
+                conv_bias=weights(rng, z, fan_in=c * k),
+                mixin_weight=weights(rng, z, condition, fan_in=condition),
+                out_weight=weights(rng, c, b, fan_in=4 * b),
+                out_bias=weights(rng, c, fan_in=16 * b),
+                dilation=d,
+                activation=activation,
+                gating=gating,
+                gate=gate,
+            )
+            for k, d in zip(taps, array_dilations, strict=True)
+        )
+        is_last = index == len(channels) - 1
+        head_size = 1 if is_last else widths[index + 1]
+        arrays.append(
+            WaveNetArray(
+                rechannel_weight=weights(rng, c, 1 if index == 0 else channels[index - 1], fan_in=1),
+                layers=layers,
+                head_weight=weights(rng, head_size, b, head_kernel, fan_in=b * head_kernel),
+                head_bias=weights(rng, head_size, fan_in=4) if is_last else None,
+            )
+        )
+    return describe(WaveNet(tuple(arrays), head_scale=0.25), knobs)
+
+
+def random_recurrent(
+    rng: Rng, *, cell: Cell = Cell.LSTM, hidden: int = 8, layers: int = 1, skip: bool = False, knobs: int = 0
+) -> Description:
+    """An LSTM or GRU with a non-zero initial state."""
+    gates = 4 if cell is Cell.LSTM else 3
+    stack = []
+    for index in range(layers):
+        inputs = 1 + knobs if index == 0 else hidden
+        stack.append(
+            RecurrentLayer(
+                weight_ih=2 * weights(rng, gates * hidden, inputs, fan_in=inputs),
+                weight_hh=weights(rng, gates * hidden, hidden, fan_in=hidden),
+                bias_ih=weights(rng, gates * hidden, fan_in=hidden),
+                bias_hh=weights(rng, gates * hidden, fan_in=hidden),
+                h0=weights(rng, hidden, fan_in=4),
+                c0=weights(rng, hidden, fan_in=4) if cell is Cell.LSTM else np.zeros(hidden, np.float32),
+            )
+        )
+    head = weights(rng, hidden, fan_in=hidden)
+    return describe(Recurrent(cell, tuple(stack), head, float(np.float32(0.05)), skip), knobs)
+
+
+def random_convnet(
+    rng: Rng, *, channels: int = 4, dilations: Sequence[int] = (1, 2, 4, 8), activation: Activation | None = None
+) -> Description:
+    """A ConvNet with two taps a block."""
+    blocks = []
+    for index, dilation in enumerate(dilations):
+        inputs = 1 if index == 0 else channels
+        blocks.append(
+            ConvBlock(
+                weight=weights(rng, channels, inputs, 2, fan_in=2 * inputs),
+                bias=weights(rng, channels, fan_in=2 * inputs),
+                dilation=dilation,
+                activation=activation or Activation(Act.TANH),
+            )
+        )
+    head_bias = float(np.float32(-0.1))
+    return describe(ConvNet(tuple(blocks), weights(rng, channels, fan_in=channels), head_bias))
+
+
+def random_linear(rng: Rng, *, taps: int = 33, bias: float = 0.125) -> Description:
+    """An impulse response."""
+    return describe(Linear(weights(rng, taps, fan_in=taps), bias))
+
+
+FAMILIES: dict[str, Callable[[Rng], Description]] = {
+    "wavenet two arrays, tanh": random_wavenet,
+    "wavenet A2 shape": lambda rng: random_wavenet(
+        rng,
+        channels=(8,),
+        dilations=((1, 3, 7, 17, 41, 101, 239, 1, 13),),
+        kernel_sizes=((6, 6, 6, 6, 6, 6, 6, 15, 15),),
+        head_kernel=16,
+        activation=Activation(Act.LEAKY_RELU, 0.01),
+    ),
+    "wavenet 3 channels": lambda rng: random_wavenet(
+        rng, channels=(3,), dilations=((1, 3, 7),), head_kernel=4, activation=Activation(Act.LEAKY_RELU, 0.2)
+    ),
+    "wavenet three arrays": lambda rng: random_wavenet(
+        rng, channels=(5, 4, 3), dilations=((1, 2), (4, 8), (1,)), activation=Activation(Act.RELU)
+    ),
+    "wavenet gated, bottleneck 2 of 4": lambda rng: random_wavenet(
+        rng, channels=(4, 4), bottlenecks=(2, 2), dilations=((1, 2), (4,)), gating=Gating.GATED
+    ),
+    "wavenet blended, one knob": lambda rng: random_wavenet(
+        rng, channels=(4, 2), dilations=((1, 2), (4,)), gating=Gating.BLENDED, gate=Activation(Act.HARDTANH), knobs=1
+    ),
+    "wavenet two knobs": lambda rng: random_wavenet(rng, knobs=2),
+    "wavenet one tap": lambda rng: random_wavenet(rng, channels=(2,), dilations=((1,),), kernel_sizes=((1,),)),
+    "wavenet silu": lambda rng: random_wavenet(rng, activation=Activation(Act.SILU)),
+    "wavenet hardswish": lambda rng: random_wavenet(rng, activation=Activation(Act.HARDSWISH)),
+    "wavenet softsign": lambda rng: random_wavenet(rng, activation=Activation(Act.SOFTSIGN)),
+    "wavenet hardtanh": lambda rng: random_wavenet(rng, activation=Activation(Act.HARDTANH)),
+    "wavenet sigmoid": lambda rng: random_wavenet(rng, activation=Activation(Act.SIGMOID)),
+    "wavenet linear": lambda rng: random_wavenet(rng, activation=Activation(Act.LINEAR)),
+    "lstm 1×8": random_recurrent,
+    "lstm 2×5, skip, one knob": lambda rng: random_recurrent(rng, hidden=5, layers=2, skip=True, knobs=1),
+    "lstm 1×16, two knobs": lambda rng: random_recurrent(rng, hidden=16, knobs=2),
+    "gru 1×8": lambda rng: random_recurrent(rng, cell=Cell.GRU),
+    "gru 2×6, skip, two knobs": lambda rng: random_recurrent(
+        rng, cell=Cell.GRU, hidden=6, layers=2, skip=True, knobs=2
+    ),
+    "convnet": random_convnet,
+    "convnet relu": lambda rng: random_convnet(rng, channels=3, activation=Activation(Act.RELU)),
+    "linear": random_linear,
+    "linear one tap": lambda rng: random_linear(rng, taps=1, bias=0.0),
+}
+
+
+def guitarish(rng: Rng, frames: int) -> npt.NDArray[np.float32]:
+    """Decaying plucks with harmonics and a little noise, within ±1."""
+    t = np.arange(frames) / 48_000.0
+    tone = sum(np.sin(2 * np.pi * 110.0 * k * t + k) / k for k in range(1, 8))
+    envelope = np.exp(-6.0 * (t % 0.25))
+    return (0.3 * envelope * tone + 0.01 * rng.standard_normal(frames)).astype(np.float32)
