@@ -72,3 +72,15 @@ class BadRequest(ApplianceError, ValueError):
     """A command over the socket or the command line asked for something that makes no sense."""
 
     exit_code = ExitCode.USAGE
+
+
+class NotFound(BadRequest, LookupError):
+    """A model, cabinet or setting of that name does not exist."""
+
+
+class NotAllowed(BadRequest, PermissionError):
+    """A sound request that the pedal refuses, such as removing a factory model."""
+
+
+class TooLarge(BadRequest):
+    """A file or a request is bigger than the pedal takes."""
