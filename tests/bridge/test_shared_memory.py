@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from appliance.bridge.shared_memory import open_shared
 from appliance.errors import NotRunning, StorageError
 
@@ -83,7 +84,7 @@ def test_processes_that_make_it_at_once_share_one_file(tmp_path: Path) -> None:
 
 
 def test_an_absent_file_is_named_to_a_reader(tmp_path: Path) -> None:
-    with pytest.raises(NotRunning, match="does not exist.*start the pedal"):
+    with pytest.raises(NotRunning, match=r"does not exist.*start the pedal"):
         open_shared(tmp_path / "status", 64, writable=False)
 
 
