@@ -1,0 +1,25 @@
+"""The Flask app: put together from one blueprint per area."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from appliance.web import answers, bundle, control, listen, live, page, safety, upload
+from appliance.web.hub import Hub
+from appliance.web.settings import MAX_UPLOAD_BYTES, WebSettings
+
+
+def create_app(settings: WebSettings | None = None) -> Flask:
+    """Make the app. Touches no other process until a request needs it. Raises StorageError when the page's own files
+    are missing."""
+    settings = settings or WebSettings()
+    app = Flask("appliance.web", static_folder=None, template_folder=str(settings.assets / "templates"))
+    app.config["PEDAL"] = settings
+    app.config["BUNDLE"] = bundle.load(settings.assets / "static")
+    app.config["HUB"] = Hub(settings)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES
+    safety.register(app)
+    answers.register(app)
+    for area in (page, control, live, upload, listen):
+        app.register_blueprint(area.blueprint)
+    return app

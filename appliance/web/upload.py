@@ -1,0 +1,113 @@
+"""Uploads: files from a phone, stored under names of our own and handed to the panel, which judges them.
+
+Nothing here looks inside a file. The panel validates it in a child process with limits, while the sound goes on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.datastructures import FileStorage
+
+from appliance.bridge.commands import Status
+from appliance.errors import ApplianceError, StorageError
+from appliance.web.answers import RefusedError, http_code, status_of
+from appliance.web.control import MAX_NAME_CHARACTERS, ask_panel
+from appliance.web.safety import settings
+from appliance.web.settings import MAX_CABINET_BYTES, MAX_MODEL_BYTES
+
+blueprint = Blueprint("upload", __name__, url_prefix="/api")
+
+_COPY_BYTES = 1 << 16
+IMPORT_TIMEOUT_S = 60.0  # the panel checks a file in a process of its own
+_CABINET_ENDINGS = frozenset({".wav", ".flac", ".aif", ".aiff"})
+_MODEL_ENDINGS = frozenset({".nam", ".json", ".aidax", ".onnx"})
+
+
+def shown_name(sent: str | None) -> str:
+    """The file's name as the player knows it: no folders (of either kind), one printable line, not too long."""
+    base = PurePosixPath((sent or "").replace("\\", "/")).name
+    line = " ".join("".join(c if c.isprintable() else " " for c in base).split())
+    if len(line) > MAX_NAME_CHARACTERS:
+        stem, dot, ending = line.rpartition(".")
+        kept = dot + ending if stem and len(ending) <= 8 else ""
+        line = (stem if kept else line)[: MAX_NAME_CHARACTERS - len(kept)] + kept
+    return line or "unnamed file"
+
+
+def _ending(name: str) -> str:
+    ending = PurePosixPath(name).suffix.lower()
+    return ending if ending in _CABINET_ENDINGS | _MODEL_ENDINGS else ".bin"
+
+
+def store(source: IO[bytes], inbox: Path, name: str) -> Path:
+    """Copy an upload into the inbox under a random name. Raises RefusedError (413), StorageError. May block."""
+    ending = _ending(name)
+    limit = MAX_CABINET_BYTES if ending in _CABINET_ENDINGS else MAX_MODEL_BYTES
+    kind = "Cabinets" if ending in _CABINET_ENDINGS else "Models"
+    path = inbox / (secrets.token_hex(16) + ending)
+    try:
+        inbox.mkdir(mode=0o770, parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            path.chmod(0o640)
+            size = 0
+            while chunk := source.read(_COPY_BYTES):
+                size += len(chunk)
+                if size > limit:
+                    raise RefusedError(
+                        Status.TOO_LARGE.value,
+                        f"{name} is larger than {limit >> 20} MB. {kind} may not be larger than that.",
+                    )
+                file.write(chunk)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise StorageError(
+            f"{name} could not be stored: {error.strerror}. Make room on the pedal and try again."
+        ) from error
+    except RefusedError:
+        path.unlink(missing_ok=True)
+        raise
+    if size == 0:
+        path.unlink(missing_ok=True)
+        raise RefusedError(Status.BAD_FILE.value, f"{name} is empty. Pick the file again, or fetch it anew.")
+    return path
+
+
+def _take_in(file: FileStorage) -> dict[str, Any]:
+    """One file: store, ask the panel, clean up. Never raises for a file's own faults."""
+    name = shown_name(file.filename)
+    path: Path | None = None
+    try:
+        path = store(file.stream, settings().inbox, name)
+        return {
+            "file": name,
+            "status": Status.OK.value,
+            "item": ask_panel("import", IMPORT_TIMEOUT_S, path=str(path), name=name),
+        }
+    except RefusedError as error:
+        return {"file": name, "status": error.status, "message": error.message}
+    except ApplianceError as error:
+        return {"file": name, "status": status_of(error), "message": str(error)}
+    finally:
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
+@blueprint.post("/upload")
+def upload() -> Response:
+    """Take in one or more files (multipart, field `file`); answers for each. An error code only if all were refused."""
+    files = [file for file in request.files.getlist("file") if file.filename]
+    if not files:
+        raise RefusedError(
+            Status.BAD_REQUEST.value, "No file came with the request. Choose a model (.nam, .json) or an IR (.wav)."
+        )
+    results = [_take_in(file) for file in files]
+    response = jsonify(results=results)
+    refused = [result for result in results if result["status"] != Status.OK.value]
+    if len(refused) == len(results):
+        response = jsonify(results=results, status=refused[0]["status"], message=refused[0]["message"])
+        response.status_code = int(http_code(refused[0]["status"]))
+    return response
