@@ -31,6 +31,7 @@ from appliance.formats.description import (
 )
 
 Rng = np.random.Generator
+TANH, SIGMOID = Activation(Act.TANH), Activation(Act.SIGMOID)
 
 
 def weights(rng: Rng, *shape: int, fan_in: int) -> Array:
@@ -53,9 +54,9 @@ def random_wavenet(
     dilations: Sequence[Sequence[int]] = ((1, 2, 4), (8, 1)),
     kernel_sizes: Sequence[Sequence[int]] | None = None,
     head_kernel: int = 1,
-    activation: Activation = Activation(Act.TANH),
+    activation: Activation = TANH,
     gating: Gating = Gating.NONE,
-    gate: Activation = Activation(Act.SIGMOID),
+    gate: Activation = SIGMOID,
     knobs: int = 0,
 ) -> Description:
     """A WaveNet with any number of arrays; kernel sizes default to 3, bottlenecks to the channels."""

@@ -28,6 +28,7 @@ MAX_KERNEL_TAPS = 65_536
 MAX_DILATION = 1 << 20
 MAX_RECEPTIVE_FIELD_FRAMES = 1 << 21
 MAX_WEIGHTS = 4_000_000
+MAX_HISTORY_VALUES = 1 << 24  # channels x frames that all convolutions of a model remember (64 MiB)
 MAX_KNOBS = 16
 
 
@@ -246,6 +247,25 @@ def receptive_field_frames(architecture: Architecture) -> int | None:
     return None
 
 
+def history_values(architecture: Architecture) -> int:
+    """How many past values a streaming engine must keep: Σ channels · (taps - 1) · dilation."""
+    if isinstance(architecture, WaveNet):
+        return sum(
+            sum(
+                layer.conv_weight.shape[1] * (layer.conv_weight.shape[2] - 1) * layer.dilation for layer in array.layers
+            )
+            + array.head_weight.shape[1] * (array.head_weight.shape[2] - 1)
+            for array in architecture.arrays
+        )
+    if isinstance(architecture, ConvNet):
+        return sum(
+            block.weight.shape[1] * (block.weight.shape[2] - 1) * block.dilation for block in architecture.blocks
+        )
+    if isinstance(architecture, Linear):
+        return len(architecture.taps) - 1
+    return 0
+
+
 def multiply_adds_per_sample(architecture: Architecture) -> int:
     """Multiply-adds that one output sample needs (activations not counted; what is never heard not counted)."""
     if isinstance(architecture, WaveNet):
@@ -259,9 +279,8 @@ def multiply_adds_per_sample(architecture: Architecture) -> int:
                     total += layer.out_weight.size
         return total
     if isinstance(architecture, Recurrent):
-        return architecture.head_weight.size + sum(
-            layer.weight_ih.size + layer.weight_hh.size for layer in architecture.layers
-        )
+        inner = sum(layer.weight_ih.size + layer.weight_hh.size for layer in architecture.layers)
+        return int(architecture.head_weight.size + inner)
     if isinstance(architecture, ConvNet):
-        return architecture.head_weight.size + sum(block.weight.size for block in architecture.blocks)
+        return int(architecture.head_weight.size + sum(block.weight.size for block in architecture.blocks))
     return len(architecture.taps)
