@@ -17,7 +17,7 @@ N = layout.TAP_FRAMES
 
 
 class Audio:
-    """The writing side: frame k has input k mod 65536 and output its negative."""
+    """The writing side: frame k has input k mod 99991 and output its negative."""
 
     def __init__(self, path: Path, written: int = 0) -> None:
         self.memory = open_shared(path, layout.TAP_BYTES, writable=True)
@@ -32,8 +32,8 @@ class Audio:
 
     def write(self, frames: int) -> None:
         numbers = np.arange(self.head.written_frames, self.head.written_frames + frames)
-        self.rings[numbers % N] = numbers % 65536
-        self.rings[N + numbers % N] = -(numbers % 65536)
+        self.rings[numbers % N] = numbers % 99991
+        self.rings[N + numbers % N] = -(numbers % 99991)
         self.head.written_frames += frames
         self.memory[: ctypes.sizeof(layout.TapHeader)] = bytes(self.head)
 
@@ -50,7 +50,7 @@ def test_following_gets_every_frame_once(tmp_path: Path) -> None:
         first, heard, made = reader.read(at)
         assert first == at
         assert len(heard) == len(made) == frames
-        np.testing.assert_array_equal(heard, np.arange(at, at + frames) % 65536)
+        np.testing.assert_array_equal(heard, np.arange(at, at + frames) % 99991)
         np.testing.assert_array_equal(made, -heard)
         at += frames
 
@@ -61,7 +61,7 @@ def test_a_late_reader_is_told_where_the_frames_begin(tmp_path: Path) -> None:
     first, heard, _ = TapReader(path).read(10)
     assert first > 2 * N
     assert first + len(heard) == 3 * N
-    np.testing.assert_array_equal(heard, np.arange(first, 3 * N) % 65536)
+    np.testing.assert_array_equal(heard, np.arange(first, 3 * N) % 99991)
 
 
 def test_after_audio_started_anew_the_reader_goes_on_from_its_count(tmp_path: Path) -> None:
@@ -87,5 +87,5 @@ def test_what_is_read_is_contiguous_and_right(tmp_path: Path, written: int, sinc
     Audio(path, written)
     first, heard, made = TapReader(path).read(since)
     assert first + len(heard) == written
-    np.testing.assert_array_equal(heard, np.arange(first, written) % 65536)
+    np.testing.assert_array_equal(heard, np.arange(first, written) % 99991)
     np.testing.assert_array_equal(made, -heard)
