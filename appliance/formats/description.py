@@ -234,14 +234,13 @@ def architecture_name(architecture: Architecture) -> str:
 def receptive_field_frames(architecture: Architecture) -> int | None:
     """Frames of input that can still be heard in one output sample; None for recurrent models (no fixed end)."""
     if isinstance(architecture, WaveNet):
-        return 1 + sum(
-            sum((layer.conv_weight.shape[2] - 1) * layer.dilation for layer in array.layers)
-            + array.head_weight.shape[2]
-            - 1
-            for array in architecture.arrays
-        )
+        memory = 0
+        for array in architecture.arrays:
+            memory += sum((layer.conv_weight.shape[2] - 1) * layer.dilation for layer in array.layers)
+            memory += array.head_weight.shape[2] - 1
+        return 1 + memory
     if isinstance(architecture, ConvNet):
-        return 1 + sum((block.weight.shape[2] - 1) * block.dilation for block in architecture.blocks)
+        return 1 + int(sum((block.weight.shape[2] - 1) * block.dilation for block in architecture.blocks))
     if isinstance(architecture, Linear):
         return len(architecture.taps)
     return None
@@ -249,21 +248,21 @@ def receptive_field_frames(architecture: Architecture) -> int | None:
 
 def history_values(architecture: Architecture) -> int:
     """How many past values a streaming engine must keep: Σ channels · (taps - 1) · dilation."""
+    total = 0
     if isinstance(architecture, WaveNet):
-        return sum(
-            sum(
-                layer.conv_weight.shape[1] * (layer.conv_weight.shape[2] - 1) * layer.dilation for layer in array.layers
-            )
-            + array.head_weight.shape[1] * (array.head_weight.shape[2] - 1)
-            for array in architecture.arrays
-        )
-    if isinstance(architecture, ConvNet):
-        return sum(
-            block.weight.shape[1] * (block.weight.shape[2] - 1) * block.dilation for block in architecture.blocks
-        )
-    if isinstance(architecture, Linear):
-        return len(architecture.taps) - 1
-    return 0
+        for array in architecture.arrays:
+            for layer in array.layers:
+                _, channels, taps = layer.conv_weight.shape
+                total += channels * (taps - 1) * layer.dilation
+            _, channels, taps = array.head_weight.shape
+            total += channels * (taps - 1)
+    elif isinstance(architecture, ConvNet):
+        for block in architecture.blocks:
+            _, channels, taps = block.weight.shape
+            total += channels * (taps - 1) * block.dilation
+    elif isinstance(architecture, Linear):
+        total = len(architecture.taps) - 1
+    return total
 
 
 def multiply_adds_per_sample(architecture: Architecture) -> int:

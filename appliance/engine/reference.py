@@ -1,0 +1,243 @@
+"""The numpy reference: slow, float64 inside, obviously right. The arbiter for the other engines and for every reader.
+
+Streaming: state is kept between calls and the output doesn't depend on how the audio is cut into blocks. Not real-time
+safe (allocates).
+
+Sources: WaveNet – Damskägg et al. 2019 as the NAM core computes it; LSTM and GRU – PyTorch's equations;
+gains and skip – AIDA-X and CoreAudioML.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from appliance.engine.contract import Float32
+from appliance.formats.description import (
+    Act,
+    Activation,
+    Architecture,
+    Array,
+    Cell,
+    ConvNet,
+    Description,
+    Gating,
+    Linear,
+    Recurrent,
+    RecurrentLayer,
+    WaveNet,
+    WaveNetLayer,
+)
+
+Float64 = npt.NDArray[np.float64]
+
+
+class ReferenceEngine:
+    """A model engine by the contract of `engine/contract.py`, in plain numpy."""
+
+    latency_frames = 0
+
+    def __init__(self, description: Description) -> None:
+        self.knob_count = len(description.knobs)
+        self._description = description
+        self._input_gain = 10.0 ** (description.input_gain_db / 20.0)
+        self._output_gain = 10.0 ** (description.output_gain_db / 20.0)
+        self.reset()
+
+    def reset(self) -> None:
+        """The model's own initial state, silent history."""
+        self._network = _build(self._description.architecture)
+
+    def process(self, audio: Float32, knobs: Float32 | None = None) -> Float32:
+        """One block; see the contract."""
+        condition = condition_signal(audio, knobs, self.knob_count)
+        if audio.size == 0:
+            return np.zeros(0, np.float32)
+        condition[0] *= self._input_gain
+        output: Float32 = (self._output_gain * self._network.run(condition)).astype(np.float32)
+        return output
+
+
+def condition_signal(audio: Float32, knobs: Float32 | None, knob_count: int) -> Float64:
+    """[1 + knobs, frames]: the audio, then each knob held or running. ValueError for wrong shapes."""
+    if audio.ndim != 1:
+        raise ValueError(f"audio has shape {audio.shape}, but one dimension (frames) was wanted")
+    frames = len(audio)
+    condition = np.zeros((1 + knob_count, frames))
+    condition[0] = audio
+    if knobs is not None:
+        if knobs.shape not in ((knob_count,), (knob_count, frames)):
+            raise ValueError(
+                f"knobs have shape {knobs.shape}, but ({knob_count},) or ({knob_count}, {frames}) was wanted"
+            )
+        condition[1:] = knobs if knobs.ndim == 2 else knobs[:, None]
+    return condition
+
+
+def activate(activation: Activation, x: Float64) -> Float64:
+    """An activation function, element by element."""
+    match activation.kind:
+        case Act.LINEAR:
+            return x
+        case Act.TANH:
+            return np.tanh(x)
+        case Act.HARDTANH:
+            return np.clip(x, -1.0, 1.0)
+        case Act.RELU:
+            return np.maximum(x, 0.0)
+        case Act.LEAKY_RELU:
+            return np.where(x > 0.0, x, activation.slope * x)
+        case Act.SIGMOID:
+            return sigmoid(x)
+        case Act.SILU:
+            return x * sigmoid(x)
+        case Act.HARDSWISH:
+            return x * np.clip(x + 3.0, 0.0, 6.0) / 6.0
+        case Act.SOFTSIGN:
+            return x / (1.0 + np.abs(x))
+
+
+def sigmoid(x: Float64) -> Float64:
+    """1 / (1 + e^-x), by tanh: no overflow for large negative x."""
+    return 0.5 * (np.tanh(0.5 * x) + 1.0)
+
+
+class _Network(Protocol):
+    def run(self, condition: Float64) -> Float64:
+        """[1 + knobs, frames] → [frames]."""
+        ...
+
+
+def _build(architecture: Architecture) -> _Network:
+    if isinstance(architecture, WaveNet):
+        return _WaveNet(architecture)
+    if isinstance(architecture, Recurrent):
+        return _Recurrent(architecture)
+    if isinstance(architecture, ConvNet):
+        return _ConvNet(architecture)
+    return _Linear(architecture)
+
+
+class _Conv:
+    """A causal dilated convolution that remembers its past. weight [out, in, K]; tap K-1 is the newest sample."""
+
+    def __init__(self, weight: Array, bias: Array | None, dilation: int) -> None:
+        self._weight = weight.astype(np.float64)
+        self._bias = 0.0 if bias is None else bias.astype(np.float64)[:, None]
+        self._dilation = dilation
+        _, inputs, taps = weight.shape
+        self._past = np.zeros((inputs, (taps - 1) * dilation))
+
+    def run(self, x: Float64) -> Float64:
+        frames = x.shape[1]
+        known = np.concatenate([self._past, x], axis=1)
+        out = np.zeros((self._weight.shape[0], frames)) + self._bias
+        for tap in range(self._weight.shape[2]):
+            start = tap * self._dilation
+            out += self._weight[:, :, tap] @ known[:, start : start + frames]
+        self._past = known[:, frames:]
+        return out
+
+
+class _WaveNet:
+    def __init__(self, network: WaveNet) -> None:
+        self._network = network
+        self._convs = [
+            [_Conv(layer.conv_weight, layer.conv_bias, layer.dilation) for layer in array.layers]
+            for array in network.arrays
+        ]
+        self._heads = [_Conv(array.head_weight, array.head_bias, 1) for array in network.arrays]
+
+    def run(self, condition: Float64) -> Float64:
+        signal = condition[:1]
+        head_sum: Float64 | float = 0.0
+        for array, convs, head in zip(self._network.arrays, self._convs, self._heads, strict=True):
+            h = array.rechannel_weight.astype(np.float64) @ signal
+            for layer, conv in zip(array.layers, convs, strict=True):
+                z = conv.run(h) + layer.mixin_weight.astype(np.float64) @ condition
+                a = _gate(layer, z)
+                head_sum = head_sum + a
+                h = h + layer.out_weight.astype(np.float64) @ a + layer.out_bias[:, None]
+            signal = h
+            head_sum = head.run(np.asarray(head_sum))
+        output: Float64 = self._network.head_scale * np.asarray(head_sum)[0]
+        return output
+
+
+def _gate(layer: WaveNetLayer, z: Float64) -> Float64:
+    if layer.gating is Gating.NONE:
+        return activate(layer.activation, z)
+    width = z.shape[0] // 2
+    value, gate = z[:width], activate(layer.gate, z[width:])
+    if layer.gating is Gating.GATED:
+        return activate(layer.activation, value) * gate
+    return gate * activate(layer.activation, value) + (1.0 - gate) * value
+
+
+class _Recurrent:
+    def __init__(self, network: Recurrent) -> None:
+        self._network = network
+        cell = _Lstm if network.cell is Cell.LSTM else _Gru
+        self._cells = [cell(layer) for layer in network.layers]
+
+    def run(self, condition: Float64) -> Float64:
+        out = np.empty(condition.shape[1])
+        head = self._network.head_weight.astype(np.float64)
+        for n in range(condition.shape[1]):
+            x = condition[:, n]
+            for cell in self._cells:
+                x = cell.step(x)
+            out[n] = head @ x + self._network.head_bias
+        return out + condition[0] if self._network.skip else out
+
+
+class _Lstm:
+    def __init__(self, layer: RecurrentLayer) -> None:
+        self._w, self._u = layer.weight_ih.astype(np.float64), layer.weight_hh.astype(np.float64)
+        self._b = layer.bias_ih.astype(np.float64) + layer.bias_hh
+        self._h, self._c = layer.h0.astype(np.float64), layer.c0.astype(np.float64)
+
+    def step(self, x: Float64) -> Float64:
+        i, f, g, o = np.split(self._w @ x + self._u @ self._h + self._b, 4)
+        self._c = sigmoid(f) * self._c + sigmoid(i) * np.tanh(g)
+        self._h = sigmoid(o) * np.tanh(self._c)
+        return self._h
+
+
+class _Gru:
+    def __init__(self, layer: RecurrentLayer) -> None:
+        self._w, self._u = layer.weight_ih.astype(np.float64), layer.weight_hh.astype(np.float64)
+        self._bw, self._bu = layer.bias_ih.astype(np.float64), layer.bias_hh.astype(np.float64)
+        self._h = layer.h0.astype(np.float64)
+
+    def step(self, x: Float64) -> Float64:
+        r_in, z_in, n_in = np.split(self._w @ x + self._bw, 3)
+        r_rec, z_rec, n_rec = np.split(self._u @ self._h + self._bu, 3)
+        r, z = sigmoid(r_in + r_rec), sigmoid(z_in + z_rec)
+        n = np.tanh(n_in + r * n_rec)
+        self._h = (1.0 - z) * n + z * self._h
+        return self._h
+
+
+class _ConvNet:
+    def __init__(self, network: ConvNet) -> None:
+        self._network = network
+        self._convs = [_Conv(block.weight, block.bias, block.dilation) for block in network.blocks]
+
+    def run(self, condition: Float64) -> Float64:
+        x = condition[:1]
+        for block, conv in zip(self._network.blocks, self._convs, strict=True):
+            x = activate(block.activation, conv.run(x))
+        output: Float64 = self._network.head_weight.astype(np.float64) @ x + self._network.head_bias
+        return output
+
+
+class _Linear:
+    def __init__(self, network: Linear) -> None:
+        self._conv = _Conv(network.taps[None, None, ::-1], None, 1)
+        self._bias = network.bias
+
+    def run(self, condition: Float64) -> Float64:
+        return self._conv.run(condition[:1])[0] + self._bias
