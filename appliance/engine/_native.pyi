@@ -1,10 +1,11 @@
 """Types of the compiled engine (`native/bindings.cpp`). Buffers are anything with the buffer protocol."""
 
-from collections.abc import Buffer, Callable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Buffer
 
 # Layout of the shared memory as the C++ sees it: {"controls": {"size": …, "flags": offset, …}, …}. A test compares
 # it with bridge/layout.py.
@@ -78,11 +79,6 @@ class Pedal:
     def is_fading(self) -> bool: ...
     def reset(self) -> None: ...
 
-def allocation_count() -> int:
-    """Heap allocations made by compiled code of this module on this thread since start (tests)."""
-
-def count_an_allocation() -> None:
-    """Make one allocation, so that a test can see the counter bite."""
 
 def cpu_features() -> str:
     """Vector width and instruction set this build uses, for people."""
