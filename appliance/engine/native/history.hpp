@@ -1,0 +1,77 @@
+// The past of a signal of several channels, as rows [channel][time] that a dilated convolution reads in place.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "model.hpp"
+#include "simd.hpp"
+
+namespace appliance {
+
+// A block is written behind the past, so that every tap is one unaligned load and nothing is copied. Only when the
+// buffer's end is near does the past move to its front: with slack for some blocks that is a small cost a block, and
+// `stagger` (where the first block begins) keeps the layers of a network from paying it in the same block.
+class History {
+ public:
+  History() = default;
+
+  History(int channels, int past_frames, int max_frames, int stagger = 0)
+      : channels_(channels),
+        past_(checked_past(channels, past_frames)),
+        slack_(std::max({past_frames / 2, 4 * kTileFrames, max_frames})),
+        // Tiles may read and write up to a tile beyond the block.
+        stride_(padded_stride(past_ + slack_ + kTileFrames)),
+        start_(past_ + stagger * kTileFrames % slack_),
+        data_(static_cast<size_t>(channels) * stride_, 0.0f),
+        now_(start_) {}
+
+  int stride() const { return stride_; }
+
+  // Makes room for a block; rows then begin at now(). Call once a block, before writing.
+  void begin(int frames) {
+    if (now_ + frames > past_ + slack_) {
+      for (int channel = 0; channel < channels_; ++channel) {
+        float* row = data_.data() + static_cast<size_t>(channel) * stride_;
+        std::memmove(row, row + now_ - past_, sizeof(float) * past_);
+      }
+      now_ = past_;
+    }
+  }
+
+  // First row at the block's first frame; row c is at + c · stride().
+  float* now() { return data_.data() + now_; }
+  const float* now() const { return data_.data() + now_; }
+
+  // The block written at now() becomes past.
+  void end(int frames) { now_ += frames; }
+
+  void reset() {
+    std::fill(data_.begin(), data_.end(), 0.0f);
+    now_ = start_;
+  }
+
+ private:
+  static int checked_past(int channels, int past_frames) {
+    constexpr int64_t kMostFloats = 1 << 24;
+    if (static_cast<int64_t>(channels) * past_frames > kMostFloats)
+      throw BadBlob("prepared model: one layer would need more than 64 MiB of history");
+    return past_frames;
+  }
+
+  // Rows a multiple of 4 KiB apart fight for the same cache sets: keep them an odd number of cache lines apart.
+  static int padded_stride(int frames) {
+    const int lines = (frames + 15) / 16;
+    return (lines | 1) * 16;
+  }
+
+  int channels_ = 0;
+  int past_ = 0;
+  int slack_ = 0;
+  int stride_ = 0;
+  int start_ = 0;
+  std::vector<float> data_;
+  int now_ = 0;
+};
+
+}  // namespace appliance

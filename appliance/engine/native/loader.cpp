@@ -1,0 +1,91 @@
+#include "loader.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <new>
+
+#include "simd.hpp"
+
+namespace appliance {
+
+namespace {
+
+constexpr auto kLookEvery = std::chrono::milliseconds(3);
+constexpr std::streamoff kMaxPatchBytes = 64 << 20;
+
+std::vector<char> read_file(const char* path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) throw BadBlob(std::string("can't open the patch ") + path);
+  const std::streamoff bytes = file.tellg();
+  if (bytes < 0 || bytes > kMaxPatchBytes) throw BadBlob(std::string("the patch is too large: ") + path);
+  std::vector<char> data(static_cast<size_t>(bytes));
+  file.seekg(0);
+  if (!file.read(data.data(), bytes)) throw BadBlob(std::string("can't read the patch ") + path);
+  return data;
+}
+
+}  // namespace
+
+Loader::Loader(const ControlsBlock* controls, StatusBlock* status, int sample_rate_hz, int max_frames)
+    : controls_(controls), status_(status), sample_rate_hz_(sample_rate_hz), max_frames_(max_frames) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Loader::~Loader() {
+  stop_ = true;
+  thread_.join();
+  delete take();
+  empty_bin();
+}
+
+bool Loader::retire(Slot* slot) noexcept {
+  for (std::atomic<Slot*>& place : bin_) {
+    Slot* empty = nullptr;
+    if (place.compare_exchange_strong(empty, slot, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+void Loader::empty_bin() noexcept {
+  for (std::atomic<Slot*>& place : bin_) delete place.exchange(nullptr, std::memory_order_acq_rel);
+}
+
+void Loader::run() {
+  const FlushDenormals flush;
+  while (!stop_) {
+    empty_bin();
+    controls_.refresh();
+    const ControlsPayload wanted = controls_.payload();
+    if (wanted.generation != 0 && wanted.generation != loaded_generation_) {
+      loaded_generation_ = wanted.generation;
+      load(wanted);
+    }
+    std::this_thread::sleep_for(kLookEvery);
+  }
+}
+
+void Loader::load(const ControlsPayload& wanted) {
+  try {
+    const std::vector<char> patch = read_file(wanted.patch_path);
+    auto slot = std::make_unique<Slot>(patch.data(), patch.size(), sample_rate_hz_, max_frames_, nullptr);
+    if (slot->generation() != wanted.generation) throw BadBlob("the patch file belongs to another change");
+    slot->follow(wanted, true);
+    slot->warm();
+    delete ready_.exchange(slot.release(), std::memory_order_acq_rel);  // the one before was never taken
+  } catch (const std::bad_alloc&) {
+    report_failure(wanted.generation, "not enough memory for this model");
+  } catch (const std::exception& error) {
+    report_failure(wanted.generation, error.what());
+  }
+}
+
+void Loader::report_failure(uint32_t generation, const char* why) noexcept {
+  if (status_ == nullptr) return;
+  std::snprintf(status_->message, sizeof status_->message, "%s", why);
+  __atomic_store_n(&status_->failed_generation, generation, __ATOMIC_RELEASE);
+}
+
+}  // namespace appliance

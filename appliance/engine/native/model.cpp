@@ -1,0 +1,65 @@
+#include "model.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "simd.hpp"
+
+namespace appliance {
+
+namespace {
+constexpr uint32_t kMagic = 0x4C444D41;  // "AMDL"
+constexpr uint32_t kVersion = 1;
+}  // namespace
+
+Model::Model(const void* blob, size_t bytes, int max_block_frames) {
+  BlobReader reader(blob, bytes);
+  if (reader.u32() != kMagic) throw BadBlob("this is not a prepared model");
+  if (const uint32_t version = reader.u32(); version != kVersion)
+    throw BadBlob("prepared for engine layout " + std::to_string(version) + ", this is " + std::to_string(kVersion) +
+                  ": prepare the model file again");
+  const int kind = reader.integer("kind", 0, 3);
+  sample_rate_hz_ = reader.integer("sample rate", 1000, 1000000);
+  const int inputs = reader.integer("inputs", 1, 1 + kMaxKnobs);
+  knob_count_ = inputs - 1;
+  input_gain_ = reader.f32();
+  output_gain_ = reader.f32();
+  skip_ = reader.integer("skip", 0, 1) == 1;
+  chunk_frames_ = std::min(std::max(max_block_frames, 1), kChunkFrames);
+  switch (kind) {
+    case 0:
+      network_ = make_wavenet(reader, inputs, chunk_frames_);
+      break;
+    case 1:
+      network_ = make_recurrent(reader, inputs, chunk_frames_);
+      break;
+    case 2:
+      network_ = make_convnet(reader, inputs, chunk_frames_);
+      break;
+    default:
+      network_ = make_linear(reader, inputs, chunk_frames_);
+      break;
+  }
+  reader.expect_end();
+  const int stride = round_up(chunk_frames_, kTileFrames) + kTileFrames;
+  rows_.assign(static_cast<size_t>(stride) * (inputs + 1), 0.0f);
+  for (int row = 0; row < inputs; ++row) inputs_[row] = rows_.data() + row * stride;
+  result_ = rows_.data() + inputs * stride;
+}
+
+void Model::process(const float* in, const float* const* knobs, float* out, int frames) noexcept {
+  for (int done = 0; done < frames; done += chunk_frames_)
+    process_chunk(in, knobs, out, done, std::min(chunk_frames_, frames - done));
+}
+
+void Model::process_chunk(const float* in, const float* const* knobs, float* out, int offset, int frames) noexcept {
+  float* audio = inputs_[0];
+  for (int t = 0; t < frames; ++t) audio[t] = in[offset + t] * input_gain_;
+  for (int knob = 0; knob < knob_count_; ++knob)
+    std::copy_n(knobs[knob] + offset, frames, inputs_[1 + knob]);
+  network_->process(inputs_, result_, frames);
+  const float dry = skip_ ? 1.0f : 0.0f;
+  for (int t = 0; t < frames; ++t) out[offset + t] = (result_[t] + dry * audio[t]) * output_gain_;
+}
+
+}  // namespace appliance

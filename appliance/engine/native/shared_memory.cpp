@@ -1,0 +1,66 @@
+#include "shared_memory.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace appliance {
+
+namespace {
+
+constexpr std::array<uint32_t, 256> crc_table() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    uint32_t value = byte;
+    for (int bit = 0; bit < 8; ++bit) value = value & 1 ? 0xEDB88320u ^ (value >> 1) : value >> 1;
+    table[byte] = value;
+  }
+  return table;
+}
+
+float finite_within(float value, float low, float high, float otherwise) {
+  return std::isfinite(value) ? std::clamp(value, low, high) : otherwise;
+}
+
+}  // namespace
+
+uint32_t crc32(const void* data, size_t bytes) noexcept {
+  static constexpr std::array<uint32_t, 256> kTable = crc_table();
+  const auto* at = static_cast<const uint8_t*>(data);
+  uint32_t value = 0xFFFFFFFFu;
+  for (size_t i = 0; i < bytes; ++i) value = kTable[(value ^ at[i]) & 0xFF] ^ (value >> 8);
+  return value ^ 0xFFFFFFFFu;
+}
+
+bool ControlsReader::refresh() noexcept {
+  if (block_ == nullptr) return false;
+  const uint32_t sequence = __atomic_load_n(&block_->sequence, __ATOMIC_ACQUIRE);
+  if (sequence == sequence_) return false;
+  if (block_->magic != kControlsMagic || block_->version != kLayoutVersion) return false;
+  ControlsPayload copy;
+  const uint32_t checksum = block_->checksum;
+  std::memcpy(&copy, &block_->payload, sizeof copy);
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  if (crc32(&copy, sizeof copy) != checksum) return false;
+  sequence_ = sequence;
+  payload_ = copy;
+  clamp();
+  return true;
+}
+
+void ControlsReader::set(const ControlsPayload& payload) noexcept {
+  payload_ = payload;
+  clamp();
+}
+
+void ControlsReader::clamp() noexcept {
+  payload_.input_gain_db = finite_within(payload_.input_gain_db, -60.0f, 40.0f, 0.0f);
+  payload_.gate_threshold_db = finite_within(payload_.gate_threshold_db, -120.0f, 0.0f, -120.0f);
+  payload_.level_db = finite_within(payload_.level_db, -90.0f, 40.0f, 0.0f);
+  payload_.knob_count = std::min<uint32_t>(payload_.knob_count, 16);
+  for (float& knob : payload_.knobs) knob = finite_within(knob, -100.0f, 100.0f, 0.0f);
+  payload_.patch_path[kPatchPathBytes - 1] = '\0';
+}
+
+}  // namespace appliance

@@ -1,0 +1,167 @@
+"""Description → the flat bytes the compiled engine reads (`native/blob.hpp`, `native/slot.hpp`).
+
+A *model blob* is a model alone. A *patch* is what sounds: model blob + cabinet + normalising gain, stamped with the
+generation of the controls it belongs to. Little-endian u32 and float32 throughout; weights stay in the layouts of
+`formats/description.py`, and the engine repacks them for its own vector width.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+
+from appliance.formats.description import (
+    Act,
+    Activation,
+    Array,
+    Cell,
+    ConvNet,
+    Description,
+    Gating,
+    Linear,
+    Recurrent,
+    WaveNet,
+    WaveNetLayer,
+)
+
+MODEL_MAGIC = int.from_bytes(b"AMDL", "little")
+MODEL_VERSION = 1
+PATCH_MAGIC = int.from_bytes(b"PTCH", "little")
+PATCH_VERSION = 1
+
+# The order of `enum class Act` in native/activations.hpp.
+_ACTS = (
+    Act.LINEAR,
+    Act.TANH,
+    Act.HARDTANH,
+    Act.RELU,
+    Act.LEAKY_RELU,
+    Act.SIGMOID,
+    Act.SILU,
+    Act.HARDSWISH,
+    Act.SOFTSIGN,
+)
+_GATINGS = (Gating.NONE, Gating.GATED, Gating.BLENDED)
+_CELLS = (Cell.LSTM, Cell.GRU)
+_KINDS: tuple[type, ...] = (WaveNet, Recurrent, ConvNet, Linear)
+
+
+class _Writer:
+    """Grows the stream."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def u32(self, *values: int) -> None:
+        self.parts.append(struct.pack(f"<{len(values)}I", *values))
+
+    def f32(self, *values: float) -> None:
+        self.parts.append(struct.pack(f"<{len(values)}f", *values))
+
+    def array(self, values: Array) -> None:
+        self.parts.append(np.ascontiguousarray(values, dtype="<f4").tobytes())
+
+    def activation(self, activation: Activation) -> None:
+        self.u32(_ACTS.index(activation.kind))
+        self.f32(activation.slope)
+
+
+def pack_model(description: Description) -> bytes:
+    """The model blob of a description. Pure; may take milliseconds for large models."""
+    writer = _Writer()
+    architecture = description.architecture
+    writer.u32(MODEL_MAGIC, MODEL_VERSION, _KINDS.index(type(architecture)))
+    writer.u32(description.sample_rate_hz, 1 + len(description.knobs))
+    writer.f32(10 ** (description.input_gain_db / 20), 10 ** (description.output_gain_db / 20))
+    writer.u32(int(isinstance(architecture, Recurrent) and architecture.skip))
+    if isinstance(architecture, WaveNet):
+        _wavenet(writer, architecture)
+    elif isinstance(architecture, Recurrent):
+        _recurrent(writer, architecture)
+    elif isinstance(architecture, ConvNet):
+        _convnet(writer, architecture)
+    else:
+        writer.u32(len(architecture.taps))
+        writer.array(architecture.taps)
+        writer.f32(architecture.bias)
+    return b"".join(writer.parts)
+
+
+def _wavenet(writer: _Writer, wavenet: WaveNet) -> None:
+    writer.u32(len(wavenet.arrays))
+    writer.f32(wavenet.head_scale)
+    for array in wavenet.arrays:
+        channels, input_size = array.rechannel_weight.shape
+        head_size, bottleneck, head_taps = array.head_weight.shape
+        writer.u32(channels, input_size, bottleneck, len(array.layers), head_size, head_taps)
+        writer.array(array.rechannel_weight)
+        for layer in array.layers:
+            _wavenet_layer(writer, layer)
+        writer.array(array.head_weight)
+        writer.array(array.head_bias if array.head_bias is not None else np.zeros(head_size, np.float32))
+
+
+def _wavenet_layer(writer: _Writer, layer: WaveNetLayer) -> None:
+    writer.u32(layer.conv_weight.shape[2], layer.dilation, _GATINGS.index(layer.gating))
+    writer.activation(layer.activation)
+    writer.activation(layer.gate)
+    for weights in (layer.conv_weight, layer.conv_bias, layer.mixin_weight, layer.out_weight, layer.out_bias):
+        writer.array(weights)
+
+
+def _recurrent(writer: _Writer, network: Recurrent) -> None:
+    writer.u32(_CELLS.index(network.cell), len(network.layers))
+    for layer in network.layers:
+        hidden = layer.weight_hh.shape[1]
+        writer.u32(layer.weight_ih.shape[1], hidden)
+        for weights in (layer.weight_ih, layer.weight_hh, layer.bias_ih, layer.bias_hh, layer.h0, layer.c0):
+            writer.array(weights)
+    writer.array(network.head_weight)
+    writer.f32(network.head_bias)
+
+
+def _convnet(writer: _Writer, network: ConvNet) -> None:
+    writer.u32(len(network.blocks))
+    for block in network.blocks:
+        writer.u32(*block.weight.shape, block.dilation)
+        writer.activation(block.activation)
+        writer.array(block.weight)
+        writer.array(block.bias)
+    writer.array(network.head_weight)
+    writer.f32(network.head_bias)
+
+
+def _knob_count(model_blob: bytes) -> int:
+    if not model_blob:
+        return 0
+    inputs: int = struct.unpack_from("<I", model_blob, 16)[0]
+    return inputs - 1
+
+
+def pack_patch(
+    *,
+    generation: int,
+    sample_rate_hz: int,
+    model_blob: bytes,
+    cabinet: Array | None = None,
+    normalise_gain_db: float = 0.0,
+) -> bytes:
+    """The patch the audio process loads.
+
+    model_blob: from `pack_model`, or b"" for no model (the guitar goes straight to the cabinet).
+    cabinet: impulse response, float32 (frames,), already at `sample_rate_hz`; None for none.
+    normalise_gain_db: what brings the model to the common loudness; applied while the controls' NORMALISE flag is set.
+    """
+    frames = np.zeros(0, np.float32) if cabinet is None else np.ascontiguousarray(cabinet, dtype="<f4")
+    body = b"".join(
+        (
+            struct.pack("<2I", generation, sample_rate_hz),
+            struct.pack("<f", 10 ** (normalise_gain_db / 20)),
+            struct.pack("<3I", len(model_blob), len(frames), _knob_count(model_blob)),
+            model_blob,
+            frames.tobytes(),
+        )
+    )
+    return struct.pack("<3I", PATCH_MAGIC, PATCH_VERSION, zlib.crc32(body)) + body
