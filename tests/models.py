@@ -90,7 +90,7 @@ def random_wavenet(
                 head_bias=weights(rng, head_size, fan_in=4) if is_last else None,
             )
         )
-    return describe(WaveNet(tuple(arrays), head_scale=0.25), knobs)
+    return describe(WaveNet(tuple(arrays), head_scale=2.0), knobs)
 
 
 def random_recurrent(

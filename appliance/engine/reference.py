@@ -240,4 +240,5 @@ class _Linear:
         self._bias = network.bias
 
     def run(self, condition: Float64) -> Float64:
-        return self._conv.run(condition[:1])[0] + self._bias
+        output: Float64 = self._conv.run(condition[:1])[0] + self._bias
+        return output

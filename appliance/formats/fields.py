@@ -19,6 +19,7 @@ from appliance.formats.description import MAX_WEIGHTS, Array
 # with empty ones before a single value is checked.
 MAX_JSON_CONTAINERS = 500_000
 MAX_TEXT_CHARACTERS = 200
+MAX_METADATA_TEXT_CHARACTERS = 4000
 MAX_METADATA_BYTES = 64 * 1024
 MIN_SAMPLE_RATE_HZ = 8_000
 MAX_SAMPLE_RATE_HZ = 384_000
@@ -79,12 +80,12 @@ def is_number(value: Any) -> bool:
         return False
 
 
-def clean_text(value: Any) -> str | None:
+def clean_text(value: Any, at_most: int = MAX_TEXT_CHARACTERS) -> str | None:
     """One line of printable text, or None when there is none: names and licences are shown on the page."""
     if not isinstance(value, str):
         return None
-    printable = "".join(c if c.isprintable() else " " for c in value[: 4 * MAX_TEXT_CHARACTERS])
-    return " ".join(printable.split())[:MAX_TEXT_CHARACTERS] or None
+    printable = "".join(c if c.isprintable() else " " for c in value[: 4 * at_most])
+    return " ".join(printable.split())[:at_most] or None
 
 
 def clean_metadata(value: Any) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def clean_metadata(value: Any) -> dict[str, Any]:
         if isinstance(item, list):
             return [clean(v, depth + 1) for v in item]
         if isinstance(item, str):
-            return clean_text(item) or ""
+            return clean_text(item, MAX_METADATA_TEXT_CHARACTERS) or ""
         return item if isinstance(item, bool) or is_number(item) else None
 
     if not isinstance(value, dict):

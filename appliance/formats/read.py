@@ -22,6 +22,7 @@ from appliance.formats.guitarml import read_guitarml
 from appliance.formats.rtneural import read_rtneural
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
+_ONNX_START = b"\x08"  # first field of every ONNX file: its IR version
 _WANTED = "Models are .nam, .json (GuitarML), .aidax or the pedal's own .onnx files."
 _BINARY = (  # first bytes, what such a file is, what to do
     (b"PK\x03\x04", "a zip archive", "Unpack it and take the model file out of it."),
@@ -95,6 +96,10 @@ def _parse(data: bytes, file: str) -> dict[str, Any] | Description:
     start = data.removeprefix(b"\xef\xbb\xbf")[:4096].lstrip()
     if not start:
         raise BadModelFile(f"{file} is empty. Download or copy it again.")
+    if data.startswith(_ONNX_START):
+        from appliance.formats.own import read_own  # onnx takes a while to import and most files don't need it
+
+        return _check_memory(read_own(data, file), file)
     if not start.startswith(b"{"):
         _refuse_content(start, file)
     value = parse_json(data, file)

@@ -1,0 +1,320 @@
+"""Description → streaming ONNX graph that any ONNX runtime can play.
+
+Inputs   `audio` float32 [1, 1, frames]; `knobs` float32 [1, knobs, frames or 1] if the model has any; `state_…`.
+Outputs  `output` [1, 1, frames]; `next_state_…`, to be fed back as `state_…` with the next block.
+At first every state is zeros of its declared shape, but for those in the metadata entry `appliance.initial_state`.
+
+Gains and skip are inside the graph. The weights are initializers in the layouts of `formats/description.py`, once each
+and under their path there; what ONNX wants in another layout is rearranged by nodes, which a runtime folds when
+it loads. Standard operators of opset 17 only. May block; never on the audio thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from appliance.formats.description import (
+    Act,
+    Activation,
+    Array,
+    Cell,
+    ConvNet,
+    Description,
+    Gating,
+    Linear,
+    Recurrent,
+    WaveNet,
+    WaveNetLayer,
+)
+from appliance.formats.tree import to_tree
+
+OPSET = 17
+IR_VERSION = 8
+FORMAT_KEY = "appliance.format"  # its value is FORMAT_VERSION
+FORMAT_VERSION = "1"
+DESCRIPTION_KEY = "appliance.description"  # formats/tree.py
+ARRAYS_KEY = "appliance.arrays"  # arrays that the graph itself has no use for: {name: {shape, base64}}
+INITIAL_STATE_KEY = "appliance.initial_state"  # {state input: name of the array it starts from}
+
+_NEWEST_FIRST_END = np.iinfo(np.int64).min
+_ALL = np.iinfo(np.int64).max
+
+
+def build(description: Description) -> onnx.ModelProto:
+    """The graph of a model, with its description in the metadata. The description must be consistent."""
+    tree, arrays = to_tree(description)
+    graph = _Graph(arrays)
+    audio, condition = _inputs(graph, description)
+    architecture = description.architecture
+    if isinstance(architecture, WaveNet):
+        output = _wavenet(graph, architecture, audio, condition)
+    elif isinstance(architecture, Recurrent):
+        output = _recurrent(graph, architecture, audio, condition)
+    elif isinstance(architecture, ConvNet):
+        output = _convnet(graph, architecture, audio)
+    else:
+        output = _linear(graph, architecture, audio)
+    output = graph.gain_db(output, description.output_gain_db)
+    return graph.finish(output, tree)
+
+
+def initial_states(model: onnx.ModelProto) -> dict[str, Array]:
+    """What each `state_…` input of a graph made by `build` starts from, in the shapes it declares."""
+    props = {entry.key: entry.value for entry in model.metadata_props}
+    sources, packed = json.loads(props[INITIAL_STATE_KEY]), json.loads(props[ARRAYS_KEY])
+    states: dict[str, Array] = {}
+    for value in model.graph.input:
+        if value.name.startswith("state_"):
+            shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+            source = sources.get(value.name)
+            states[value.name] = (
+                np.zeros(shape, np.float32) if source is None else unpack_array(packed[source]).reshape(shape)
+            )
+    return states
+
+
+def pack_array(array: Array) -> dict[str, Any]:
+    """An array as JSON: shape, and little-endian float32 in base64."""
+    return {"shape": list(array.shape), "base64": base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")}
+
+
+def unpack_array(packed: dict[str, Any]) -> Array:
+    """The array that `pack_array` packed. ValueError, KeyError or TypeError when it is something else."""
+    data = base64.b64decode(packed["base64"], validate=True)
+    return np.frombuffer(data, "<f4").astype(np.float32).reshape(packed["shape"])
+
+
+class _Graph:
+    """Collects nodes, initializers and states. Values are passed about by name."""
+
+    def __init__(self, arrays: dict[str, Array]) -> None:
+        self._arrays = arrays
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self._states: list[onnx.ValueInfoProto] = []
+        self._next_states: list[onnx.ValueInfoProto] = []
+        self._initial: dict[str, str] = {}
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node with one output; returns its name."""
+        return self.ops(kind, inputs, 1, **attributes)[0]
+
+    def ops(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
+        """Add a node with several outputs; returns their names."""
+        number = len(self._nodes)
+        names = [f"{kind.lower()}_{number}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)]
+        self._nodes.append(helper.make_node(kind, list(inputs), names, name=f"{kind.lower()}_{number}", **attributes))
+        return names
+
+    def weight(self, path: str) -> str:
+        """An array of the architecture as an initializer."""
+        name = f"architecture.{path}"
+        self._initializers[name] = numpy_helper.from_array(self._arrays[name], name)
+        return name
+
+    def column(self, path: str) -> str:
+        """A matrix [out, in] as the kernel [out, in, 1] of a 1x1 convolution."""
+        return self.op("Unsqueeze", self.weight(path), self.integers(2))
+
+    def integers(self, *values: int) -> str:
+        """Constant int64 [n]."""
+        name = "int_" + "_".join(str(v).replace("-", "m") for v in values)
+        self._initializers.setdefault(name, numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def number(self, value: float) -> str:
+        """Constant float32 scalar."""
+        name = f"float_{value!r}"
+        self._initializers.setdefault(name, numpy_helper.from_array(np.array(value, np.float32), name))
+        return name
+
+    def gain_db(self, x: str, gain_db: float) -> str:
+        return x if gain_db == 0.0 else self.op("Mul", x, self.number(10.0 ** (gain_db / 20.0)))
+
+    def state(self, name: str, shape: Sequence[int], initial: str | None = None) -> str:
+        """A state input; `initial` is the path of the array it starts from (else zeros)."""
+        self._states.append(helper.make_tensor_value_info(f"state_{name}", TensorProto.FLOAT, shape))
+        if initial is not None and self._arrays[f"architecture.{initial}"].any():
+            self._initial[f"state_{name}"] = f"architecture.{initial}"
+        return f"state_{name}"
+
+    def next_state(self, name: str, value: str, shape: Sequence[int]) -> None:
+        self._nodes.append(helper.make_node("Identity", [value], [f"next_state_{name}"], name=f"keep_{name}"))
+        self._next_states.append(helper.make_tensor_value_info(f"next_state_{name}", TensorProto.FLOAT, shape))
+
+    def with_past(self, name: str, x: str, channels: int, frames: int) -> str:
+        """`x` [1, channels, n] behind the last `frames` frames of the blocks before it."""
+        if frames == 0:
+            return x
+        shape = (1, channels, frames)
+        known = self.op("Concat", self.state(name, shape), x, axis=2)
+        past = self.op("Slice", known, self.integers(-frames), self.integers(_ALL), self.integers(2))
+        self.next_state(name, past, shape)
+        return known
+
+    def conv(self, name: str, x: str, weight: str, shape: Sequence[int], bias: str | None, dilation: int) -> str:
+        """A causal convolution; shape = (out, in, taps)."""
+        _, channels, taps = shape
+        known = self.with_past(name, x, channels, (taps - 1) * dilation)
+        inputs = [known, weight] if bias is None else [known, weight, bias]
+        return self.op("Conv", *inputs, kernel_shape=[taps], dilations=[dilation])
+
+    def finish(self, output: str, tree: dict[str, Any]) -> onnx.ModelProto:
+        self._nodes.append(helper.make_node("Identity", [output], ["output"], name="output"))
+        graph = helper.make_graph(
+            self._nodes,
+            "model",
+            [*self.inputs, *self._states],
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 1, "frames")), *self._next_states],
+            list(self._initializers.values()),
+        )
+        model = helper.make_model(
+            graph,
+            producer_name="appliance",
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            doc_string="Streaming audio model. Feed each next_state_X back as state_X with the next block of audio.",
+        )
+        unused = {name: array for name, array in self._arrays.items() if name not in self._initializers}
+        packed = {name: pack_array(array) for name, array in unused.items()}
+        entries = {
+            FORMAT_KEY: FORMAT_VERSION,
+            DESCRIPTION_KEY: json.dumps(tree, allow_nan=False),
+            ARRAYS_KEY: json.dumps(packed),
+            INITIAL_STATE_KEY: json.dumps(self._initial),
+        }
+        helper.set_model_props(model, entries)
+        return model
+
+
+def _inputs(graph: _Graph, description: Description) -> tuple[str, str]:
+    """(audio after the input gain, condition signal [1, 1 + knobs, frames])."""
+    graph.inputs.append(helper.make_tensor_value_info("audio", TensorProto.FLOAT, (1, 1, "frames")))
+    audio = graph.gain_db("audio", description.input_gain_db)
+    if not description.knobs:
+        return audio, audio
+    count = len(description.knobs)
+    graph.inputs.append(helper.make_tensor_value_info("knobs", TensorProto.FLOAT, (1, count, "knob_frames")))
+    frames = graph.op("Shape", "audio", start=2)
+    shape = graph.op("Concat", graph.integers(1, count), frames, axis=0)
+    return audio, graph.op("Concat", audio, graph.op("Expand", "knobs", shape), axis=1)
+
+
+def _activate(graph: _Graph, activation: Activation, x: str) -> str:
+    match activation.kind:
+        case Act.LINEAR:
+            return x
+        case Act.HARDTANH:
+            return graph.op("Clip", x, graph.number(-1.0), graph.number(1.0))
+        case Act.LEAKY_RELU:
+            return graph.op("LeakyRelu", x, alpha=activation.slope)
+        case Act.SILU:
+            return graph.op("Mul", x, graph.op("Sigmoid", x))
+        case Act.TANH:
+            return graph.op("Tanh", x)
+        case Act.RELU:
+            return graph.op("Relu", x)
+        case Act.SIGMOID:
+            return graph.op("Sigmoid", x)
+        case Act.HARDSWISH:
+            return graph.op("HardSwish", x)
+        case Act.SOFTSIGN:
+            return graph.op("Softsign", x)
+
+
+def _wavenet(graph: _Graph, network: WaveNet, audio: str, condition: str) -> str:
+    signal, head_sum = audio, None
+    for i, array in enumerate(network.arrays):
+        h = graph.op("Conv", signal, graph.column(f"arrays.{i}.rechannel_weight"))
+        for j, layer in enumerate(array.layers):
+            path = f"arrays.{i}.layers.{j}"
+            bias = graph.weight(f"{path}.conv_bias")
+            weight = graph.weight(f"{path}.conv_weight")
+            z = graph.conv(f"{i}_{j}", h, weight, layer.conv_weight.shape, bias, layer.dilation)
+            z = graph.op("Add", z, graph.op("Conv", condition, graph.column(f"{path}.mixin_weight")))
+            a = _gate(graph, layer, z)
+            head_sum = a if head_sum is None else graph.op("Add", head_sum, a)
+            is_heard = i + 1 < len(network.arrays) or j + 1 < len(array.layers)
+            if is_heard:
+                out = graph.op("Conv", a, graph.column(f"{path}.out_weight"), graph.weight(f"{path}.out_bias"))
+                h = graph.op("Add", h, out)
+        signal = h
+        assert head_sum is not None, "an array without layers"
+        bias_name = graph.weight(f"arrays.{i}.head_bias") if array.head_bias is not None else None
+        weight = graph.weight(f"arrays.{i}.head_weight")
+        head_sum = graph.conv(f"{i}_head", head_sum, weight, array.head_weight.shape, bias_name, 1)
+    assert head_sum is not None, "a WaveNet without arrays"
+    return graph.op("Mul", head_sum, graph.number(network.head_scale))
+
+
+def _gate(graph: _Graph, layer: WaveNetLayer, z: str) -> str:
+    if layer.gating is Gating.NONE:
+        return _activate(graph, layer.activation, z)
+    value, gate = graph.ops("Split", [z], 2, axis=1)
+    active, share = _activate(graph, layer.activation, value), _activate(graph, layer.gate, gate)
+    if layer.gating is Gating.GATED:
+        return graph.op("Mul", active, share)
+    # α·f(z) + (1-α)·z, with one multiplication less
+    return graph.op("Add", value, graph.op("Mul", share, graph.op("Sub", active, value)))
+
+
+# Row blocks of PyTorch's gates in the order ONNX keeps: LSTM i f g o → i o f c, GRU r z n → z r h.
+_GATE_ORDER = {Cell.LSTM: (0, 3, 1, 2), Cell.GRU: (1, 0, 2)}
+
+
+def _recurrent(graph: _Graph, network: Recurrent, audio: str, condition: str) -> str:
+    x = graph.op("Transpose", condition, perm=[2, 0, 1])  # [frames, 1, inputs]
+    order = _GATE_ORDER[network.cell]
+    is_lstm = network.cell is Cell.LSTM
+    for i, layer in enumerate(network.layers):
+        path = f"layers.{i}"
+        h = layer.weight_hh.shape[1]
+        rows = graph.integers(*(gate * h + row for gate in order for row in range(h)))
+
+        def rearranged(key: str, path: str = path, rows: str = rows) -> str:
+            return graph.op("Gather", graph.weight(f"{path}.{key}"), rows, axis=0)
+
+        w, r = (graph.op("Unsqueeze", rearranged(key), graph.integers(0)) for key in ("weight_ih", "weight_hh"))
+        biases = graph.op("Concat", rearranged("bias_ih"), rearranged("bias_hh"), axis=0)
+        b = graph.op("Unsqueeze", biases, graph.integers(0))
+        shape = (1, 1, h)
+        states = [graph.state(f"{i}_h", shape, f"{path}.h0")]
+        if is_lstm:
+            states.append(graph.state(f"{i}_c", shape, f"{path}.c0"))
+        extra = {} if is_lstm else {"linear_before_reset": 1}
+        y, *following = graph.ops(network.cell.name, [x, w, r, b, "", *states], 1 + len(states), hidden_size=h, **extra)
+        for state, value in zip(states, following, strict=True):
+            graph.next_state(state.removeprefix("state_"), value, shape)
+        x = graph.op("Squeeze", y, graph.integers(1))  # [frames, 1, H]
+    head = graph.op("Unsqueeze", graph.weight("head_weight"), graph.integers(1))
+    out = graph.op("Add", graph.op("MatMul", x, head), graph.number(network.head_bias))
+    out = graph.op("Transpose", out, perm=[1, 2, 0])
+    return graph.op("Add", out, audio) if network.skip else out
+
+
+def _convnet(graph: _Graph, network: ConvNet, audio: str) -> str:
+    x = audio
+    for i, block in enumerate(network.blocks):
+        weight, bias = graph.weight(f"blocks.{i}.weight"), graph.weight(f"blocks.{i}.bias")
+        x = graph.conv(str(i), x, weight, block.weight.shape, bias, block.dilation)
+        x = _activate(graph, block.activation, x)
+    head = graph.op("Unsqueeze", graph.weight("head_weight"), graph.integers(0, 2))
+    return graph.op("Add", graph.op("Conv", x, head), graph.number(network.head_bias))
+
+
+def _linear(graph: _Graph, network: Linear, audio: str) -> str:
+    minus_one = graph.integers(-1)
+    oldest_first = graph.op(
+        "Slice", graph.weight("taps"), minus_one, graph.integers(_NEWEST_FIRST_END), graph.integers(0), minus_one
+    )
+    kernel = graph.op("Unsqueeze", oldest_first, graph.integers(0, 1))
+    out = graph.conv("taps", audio, kernel, (1, 1, len(network.taps)), None, 1)
+    return graph.op("Add", out, graph.number(network.bias))
