@@ -70,7 +70,7 @@ def serve(app: Flask, host: str, port: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    logging.getLogger(__name__).info("the page is at http://%s:%d/", host, server.effective_port)
+    logging.getLogger(__name__).info("the page is at http://%s:%s/", host, port)
     try:
         server.run()
     finally:

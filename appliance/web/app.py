@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 from flask import Flask
 
 from appliance.web import answers, bundle, control, listen, live, page, safety, upload
 from appliance.web.hub import Hub
-from appliance.web.settings import MAX_UPLOAD_BYTES, WebSettings
+from appliance.web.settings import MAX_LISTENERS, MAX_UPLOAD_BYTES, WebSettings
 
 
 def create_app(settings: WebSettings | None = None) -> Flask:
@@ -17,6 +19,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.config["PEDAL"] = settings
     app.config["BUNDLE"] = bundle.load(settings.assets / "static")
     app.config["HUB"] = Hub(settings)
+    app.config["LISTENERS"] = threading.BoundedSemaphore(MAX_LISTENERS)
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES
     safety.register(app)
     answers.register(app)

@@ -27,8 +27,6 @@ LOOK_EVERY_S = 0.03
 BEHIND_S = 0.5  # a listener further behind than this skips to now
 SILENT_S = 5.0  # no new frame for so long: the stream ends, and the page asks again
 
-_places = threading.BoundedSemaphore(MAX_LISTENERS)
-
 
 def header(sample_rate_hz: int) -> bytes:
     """The first 16 bytes of a stream."""
@@ -65,7 +63,8 @@ def listen() -> Response:
     if not rate:
         tap.close()
         raise RefusedError(PANEL_AWAY, "The pedal makes no sound yet: its audio process isn't running.")
-    if not _places.acquire(blocking=False):
+    places: threading.BoundedSemaphore = current_app.config["LISTENERS"]
+    if not places.acquire(blocking=False):
         tap.close()
         raise RefusedError(BUSY, f"{MAX_LISTENERS} browsers listen already. Stop one of them first.")
 
@@ -80,7 +79,7 @@ def listen() -> Response:
 
     def done() -> None:
         tap.close()
-        _places.release()
+        places.release()
 
     response = Response(stream(), mimetype="application/octet-stream")
     response.call_on_close(done)

@@ -5,6 +5,7 @@ Nothing here looks inside a file. The panel validates it in a child process with
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -43,6 +44,11 @@ def _ending(name: str) -> str:
     return ending if ending in _CABINET_ENDINGS | _MODEL_ENDINGS else ".bin"
 
 
+def _discard(path: Path) -> None:
+    with contextlib.suppress(OSError):  # a file that can't be removed must not hide what is said about it
+        path.unlink(missing_ok=True)
+
+
 def store(source: IO[bytes], inbox: Path, name: str) -> Path:
     """Copy an upload into the inbox under a random name. Raises RefusedError (413), StorageError. May block."""
     ending = _ending(name)
@@ -63,15 +69,15 @@ def store(source: IO[bytes], inbox: Path, name: str) -> Path:
                     )
                 file.write(chunk)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        _discard(path)
         raise StorageError(
             f"{name} could not be stored: {error.strerror}. Make room on the pedal and try again."
         ) from error
     except RefusedError:
-        path.unlink(missing_ok=True)
+        _discard(path)
         raise
     if size == 0:
-        path.unlink(missing_ok=True)
+        _discard(path)
         raise RefusedError(Status.BAD_FILE.value, f"{name} is empty. Pick the file again, or fetch it anew.")
     return path
 
@@ -93,7 +99,7 @@ def _take_in(file: FileStorage) -> dict[str, Any]:
         return {"file": name, "status": status_of(error), "message": str(error)}
     finally:
         if path is not None:
-            path.unlink(missing_ok=True)
+            _discard(path)
 
 
 @blueprint.post("/upload")
@@ -104,7 +110,11 @@ def upload() -> Response:
         raise RefusedError(
             Status.BAD_REQUEST.value, "No file came with the request. Choose a model (.nam, .json) or an IR (.wav)."
         )
-    results = [_take_in(file) for file in files]
+    try:
+        results = [_take_in(file) for file in files]
+    finally:
+        for file in files:
+            file.close()
     response = jsonify(results=results)
     refused = [result for result in results if result["status"] != Status.OK.value]
     if len(refused) == len(results):
