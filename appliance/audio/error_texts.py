@@ -36,7 +36,7 @@ _CLOSED = "PCM device is closed"
 
 def named_fault(text: str, device: str, side: Side) -> PortFault:
     """The fault that an error text of the card library stands for. A text nobody knows is a plain PortFault."""
-    reason = text.rsplit(" [", 1)[0]
+    reason = text.split(" [", 1)[0]  # the device's name follows
     if reason == _CLOSED:
         return DeviceGone(f"{device} ({side.value}): it was closed; it will be opened again")
     fault, advice = _BY_TEXT.get(reason, (PortFault, "this is unknown here; it will be opened again"))

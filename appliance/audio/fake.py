@@ -1,7 +1,7 @@
 """A scripted sound card: the real `CardPort` over PCMs that say no on demand. For tests and for trying faults out.
 
 The card has its own clock, counted in frames and moved on only by waiting, so a test of an hour takes as long as its
-arithmetic. It records 32-bit frame numbers (1, 2, 3 … since the card was made) on its first channel; of every frame
+arithmetic. It records frame numbers (1, 2, 3 … since the card was made; they wrap below 32 bits); of every frame
 that it plays it notes how much earlier that frame was recorded: the round trip in frames (`latencies_frames`).
 """
 
@@ -11,14 +11,13 @@ import enum
 import errno
 import os
 import select
-import struct
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.audio.card import CardPort, CardSettings, PollEvents
-from appliance.audio.ports import Buffer, Side
+from appliance.audio.ports import SAMPLE_BYTES, Buffer, Side
 
 
 class CardError(Exception):
@@ -157,7 +156,8 @@ class FakePcm:
             "periods": periods,
             "buffer_size": period_frames * periods,
         }
-        self._frame_bytes = channels * (2 if sample_format == "S16_LE" else 4)
+        self._sample_bytes = SAMPLE_BYTES.get(sample_format, 1)
+        self._frame_bytes = channels * self._sample_bytes
         self._period = period_frames
         self._size = period_frames * periods
         self._channels = channels
@@ -291,14 +291,11 @@ class FakePcm:
             self.state = _State.PREPARED
 
     def _frame(self, number: int) -> bytes:
-        if self._frame_bytes == 2 * self._channels:
-            return struct.pack("<h", number % 32_768) * self._channels
-        return struct.pack("<i", number) * self._channels
+        width = self._sample_bytes
+        return (number % (1 << 8 * width - 1)).to_bytes(width, "little") * self._channels
 
     def _number(self, frame: bytes) -> int:
-        if self._frame_bytes == 2 * self._channels:
-            return int(struct.unpack("<h", frame[:2])[0])
-        return int(struct.unpack("<i", frame[:4])[0])
+        return int.from_bytes(frame[: self._sample_bytes], "little")
 
     def _obey_script(self) -> None:
         card = self._card

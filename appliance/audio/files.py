@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
+from typing import BinaryIO
 
 from appliance.audio.ports import SAMPLE_BYTES, Buffer, StreamEnded, frame_bytes
 from appliance.errors import BadAudioFile
@@ -46,15 +47,17 @@ class FilePort:
             )
         self._reader: wave.Wave_read | None = None
         self._writer: wave.Wave_write | None = None
+        self._file: BinaryIO | None = None
         self._frames_due = 0
 
     def open(self) -> None:
         """See `ports.Port.open`."""
         self._reader = self._open_source()
         try:
-            self._writer = wave.open(str(self._target), "wb")  # noqa: SIM115 – open from `open` to `close`
+            self._file = self._target.open("wb")  # here, for the wave module trips over a file it can't make
         except OSError as error:
             raise BadAudioFile(f"{self._target} can't be written ({error.strerror}); choose another place") from error
+        self._writer = wave.open(self._file, "wb")  # noqa: SIM115 – open until `close`
         self._writer.setnchannels(self.playback_channels)
         self._writer.setsampwidth(SAMPLE_BYTES[self.playback_format])
         self._writer.setframerate(self.rate_hz)
@@ -80,10 +83,10 @@ class FilePort:
 
     def close(self) -> None:
         """See `ports.Port.close`: the output is complete then."""
-        for file in (self._reader, self._writer):
+        for file in (self._reader, self._writer, self._file):
             if file is not None:
                 file.close()
-        self._reader = self._writer = None
+        self._reader = self._writer = self._file = None
 
     def describe(self) -> str:
         """See `ports.Port.describe`."""
