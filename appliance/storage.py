@@ -61,6 +61,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to the file last through a power cut. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def save_json(path: Path, schema_version: int, content: Any) -> None:
     """Save JSON-able content in an envelope. Raises StorageError; ValueError for NaN and infinity."""
     envelope = {"schema": schema_version, "checksum": _checksum(content), "content": content}

@@ -15,6 +15,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 
 from appliance.bridge.commands import MAX_LINE_BYTES, Status
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _SOCKET_MODE = 0o660
 _MAX_CONNECTIONS = 64
+_BACKLOG = 128  # a full one refuses at once, it doesn't make the caller wait
 _CHUNK_BYTES = 1 << 16
 _SEND_TIMEOUT_S = 5.0
 _LOOK_S = 0.5  # how often a quiet watcher is looked after
@@ -64,14 +66,15 @@ class Backend(Protocol):
 
 
 class PanelServer:
-    """Serves a backend on a unix socket (mode 0660) until `close`.
+    """Serves a backend on a unix socket (mode 0660), from `start` to `close`.
 
+    Made before the backend is, so that a second panel is refused before it touches anything.
     Raises DeviceError when another panel serves there; a socket that a dead panel left behind is replaced.
     """
 
-    def __init__(self, path: Path, backend: Backend) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._backend = backend
+        self._backend: Backend
         self._stopping = threading.Event()
         self._connections: set[socket.socket] = set()
         self._guard = threading.Lock()
@@ -82,15 +85,16 @@ class PanelServer:
             path.unlink(missing_ok=True)
             self._listener.bind(str(path))
             path.chmod(_SOCKET_MODE)  # before listen: nobody can connect any earlier
-            self._listener.listen(16)
+            self._listener.listen(_BACKLOG)
         except OSError as error:
             self._listener.close()
             os.close(self._lock)
             raise DeviceError(f"the panel can't serve at {path}: {error}") from error
         self._thread = threading.Thread(target=self._accept, name="panel-accept", daemon=True)
 
-    def start(self) -> None:
-        """Begin to answer, in threads of its own."""
+    def start(self, backend: Backend) -> None:
+        """Begin to answer, in threads of its own. Who connected earlier has waited."""
+        self._backend = backend
         self._thread.start()
 
     def close(self) -> None:
@@ -105,6 +109,12 @@ class PanelServer:
         if self._thread.is_alive():
             self._thread.join(timeout=2.0)
         os.close(self._lock)
+
+    def __enter__(self) -> PanelServer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
     def _accept(self) -> None:
         while not self._stopping.is_set():

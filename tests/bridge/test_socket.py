@@ -70,8 +70,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(path: Path, backend: Counter) -> Iterator[PanelServer]:
-    serving = PanelServer(path, backend)
-    serving.start()
+    serving = PanelServer(path)
+    serving.start(backend)
     yield serving
     serving.close()
 
@@ -160,15 +160,15 @@ def test_watching_sends_the_state_now_and_after_each_change(path: Path, backend:
 
 
 def test_a_watcher_survives_a_restart_of_the_panel(path: Path) -> None:
-    first = PanelServer(path, Counter())
-    first.start()
+    first = PanelServer(path)
+    first.start(Counter())
     states = PanelClient(path).watch()
     assert next(states)["revision"] == 1
     first.close()
     backend = Counter()
     backend.revision = 50
-    second = PanelServer(path, backend)
-    second.start()
+    second = PanelServer(path)
+    second.start(backend)
     assert next(states)["revision"] == 50
     second.close()
 
@@ -190,9 +190,9 @@ def test_a_panel_that_thinks_too_long_is_not_waited_for(path: Path) -> None:
 
 
 def test_the_socket_is_for_owner_and_group_only_and_goes_with_the_server(path: Path) -> None:
-    serving = PanelServer(path, Counter())
+    serving = PanelServer(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    serving.start()
+    serving.start(Counter())
     serving.close()
     assert not path.exists()
 
@@ -201,8 +201,8 @@ def test_a_stale_socket_is_replaced(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     assert path.exists()
-    serving = PanelServer(path, Counter())
-    serving.start()
+    serving = PanelServer(path)
+    serving.start(Counter())
     assert PanelClient(path).request("state")["status"] == "ok"
     serving.close()
 
@@ -210,7 +210,7 @@ def test_a_stale_socket_is_replaced(path: Path) -> None:
 @pytest.mark.usefixtures("server")
 def test_a_second_panel_is_refused_and_the_first_goes_on(path: Path) -> None:
     with pytest.raises(DeviceError, match="another panel is running"):
-        PanelServer(path, Counter())
+        PanelServer(path)
     assert PanelClient(path).request("state")["status"] == "ok"
 
 

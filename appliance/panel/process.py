@@ -1,0 +1,57 @@
+"""The panel process: open library and state, serve the socket, look after both until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from types import FrameType
+
+from appliance import paths
+from appliance.bridge.server import PanelServer
+from appliance.library.store import Library
+from appliance.panel.panel import Panel
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.2
+
+
+def run() -> None:
+    """Run until SIGTERM or SIGINT. Raises ApplianceError when it can't begin (another panel, no storage)."""
+    stop = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    runtime, data = paths.runtime_dir(), paths.data_dir()
+    runtime.mkdir(parents=True, exist_ok=True, mode=0o750)
+    with PanelServer(paths.panel_socket()) as server:  # first, because it refuses a second panel
+        library = Library(data)
+        for note in library.notes:
+            log.warning("%s", note)
+        panel = Panel(
+            library=library,
+            state_file=data / "state.json",
+            controls=paths.controls_file(),
+            status=paths.status_file(),
+            patches=runtime / "patches",
+        )
+        server.start(panel)
+        factory = threading.Thread(target=_add_factory_items, args=(panel,), name="panel-factory", daemon=True)
+        factory.start()
+        log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
+        while not stop.wait(_TICK_S):
+            panel.tick(time.monotonic())
+        log.info("stopping")
+    panel.close()
+
+
+def _add_factory_items(panel: Panel) -> None:
+    try:
+        panel.add_factory_items(paths.assets("models"))
+    except Exception:
+        log.exception("the factory models could not be taken in")
