@@ -24,6 +24,10 @@ class NativeEngine:
             knobs = np.ascontiguousarray(knobs, dtype=np.float32) if self.knob_count else None
         return self._model.process(np.ascontiguousarray(audio, dtype=np.float32), knobs)
 
+    def time_blocks(self, audio: Float32, repeats: int) -> list[int]:
+        """Nanoseconds that each of `repeats` runs of the block took inside compiled code."""
+        return self._model.time_blocks(np.ascontiguousarray(audio, dtype=np.float32), repeats)
+
     def reset(self) -> None:
         """Initial state, silent history. Real-time safe."""
         self._model.reset()

@@ -1,0 +1,56 @@
+# make demo   play the pedal on the demo sound card and open its page
+# make test   everything that is checked before a change lands
+# make        this list
+#
+# Both install what is missing: system packages with apt where root or sudo allows, Python packages into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+SOURCES := $(wildcard appliance/engine/native/*.cpp appliance/engine/native/*.hpp appliance/engine/native/CMakeLists.txt)
+CPP := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
+
+.PHONY: help demo test lint format wheel clean
+
+help:
+	@sed -n 's/^# \(make.*\)/\1/p' Makefile
+
+demo: $(VENV)/base.stamp
+	@$(BIN)/appliance run --demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(CPP)
+
+wheel: $(VENV)/base.stamp
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/bin/python:
+	@./system/packages.sh build
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt pip
+
+$(VENV)/base.stamp: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
+	@echo "Setting up: the first time this takes a few minutes."
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
+	@./system/packages.sh build test
+	$(PIP) install -c constraints.txt -C cmake.define.APPLIANCE_WERROR=ON -e '.[dev]'
+	@touch $@ $(VENV)/base.stamp

@@ -1,0 +1,28 @@
+"""Choose an engine by name."""
+
+from __future__ import annotations
+
+from appliance.engine.contract import ModelEngine
+from appliance.formats.description import Description
+
+ENGINES = ("native", "onnx", "reference")
+
+
+def make_engine(name: str, description: Description) -> ModelEngine:
+    """The engine `name` (one of `ENGINES`), prepared for the model. May block (ONNX Runtime: tens of milliseconds).
+
+    Imports only what that engine needs. Raises ValueError for another name.
+    """
+    if name == "native":
+        from appliance.engine.native_engine import NativeEngine
+
+        return NativeEngine(description)
+    if name == "onnx":
+        from appliance.engine.onnx_engine import OnnxEngine
+
+        return OnnxEngine(description)
+    if name == "reference":
+        from appliance.engine.reference import ReferenceEngine
+
+        return ReferenceEngine(description)
+    raise ValueError(f"there is no engine {name!r}; there are {', '.join(ENGINES)}")

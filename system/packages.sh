@@ -1,0 +1,40 @@
+#!/bin/sh
+# Installs the Debian packages that a purpose needs, where they are missing: packages.sh build|test|pi …
+# With neither root nor sudo it says what to run, and stops.
+set -eu
+
+packages=""
+for purpose in "$@"; do
+  case "$purpose" in
+    build) packages="$packages g++ python3-dev python3-venv" ;;
+    pi) packages="$packages libasound2-dev" ;;
+    test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium" ;;
+    *) echo "packages.sh: there is no purpose $purpose; there are build, pi, test" >&2; exit 2 ;;
+  esac
+done
+
+if ! command -v dpkg-query >/dev/null; then
+  echo "This is not a Debian system. Install what Debian calls:$packages" >&2
+  exit 0
+fi
+
+missing=""
+for package in $packages; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" = 0 ]; then
+  as_root=""
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+  as_root="sudo"
+else
+  echo "These packages are missing. Install them, then run the same command again:" >&2
+  echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing" >&2
+  exit 1
+fi
+
+echo "Installing:$missing"
+$as_root apt-get -qq update
+# shellcheck disable=SC2086 # a list of names, to be split
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
