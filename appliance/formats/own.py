@@ -44,7 +44,7 @@ def own_bytes(description: Description, file: str) -> bytes:
     """What `write_own` writes; `file` is only for messages."""
     check_description(description, file)
     plain = dataclasses.replace(description, metadata=clean_metadata(description.metadata))
-    return build(plain).SerializeToString(deterministic=True)
+    return bytes(build(plain).SerializeToString(deterministic=True))
 
 
 def read_own(data: bytes, file: str) -> Description:
