@@ -24,10 +24,19 @@ SETTLE_FRAMES = 48_000
 class KnobLstm(nn.Module):
     """LSTM with the knob as second input and the dry signal added to the output (Wright et al. 2019)."""
 
+    MEMORY_FRAMES = 600
+
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.lstm = nn.LSTM(inputs, hidden)
         self.head = nn.Linear(hidden, 1)
+        # Memories from 1 to MEMORY_FRAMES at the start ("chrono" initialisation, Tallec & Ollivier 2018): without them
+        # the coupling capacitors and the tone stack's bass are hardly learned.
+        memory = torch.log(torch.linspace(1, self.MEMORY_FRAMES, hidden) + 1)
+        with torch.no_grad():
+            for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):  # gates i, f, g, o
+                bias[:hidden] = -memory / 2
+                bias[hidden : 2 * hidden] = memory / 2
 
     def forward(self, frames: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """[time, batch, inputs] → [time, batch]."""

@@ -27,8 +27,8 @@ TESTED = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 TRAIN_SEED, TEST_SEED = 10, 20
 TEST_SECONDS = 12
 WARM_UP_FRAMES = 1024
-TRUNCATION_FRAMES = 1024
-SEGMENT_FRAMES = WARM_UP_FRAMES + 12 * TRUNCATION_FRAMES
+TRUNCATION_FRAMES = 2048
+SEGMENT_FRAMES = WARM_UP_FRAMES + 6 * TRUNCATION_FRAMES
 PRE_EMPHASIS = 0.85  # as in Wright et al. 2019
 
 
@@ -44,8 +44,8 @@ class Recipe:
 
 
 RECIPES = {
-    "crunch-50": Recipe(hidden=16, guitar_seconds=45, batch=96, updates=5000, learning_rate=6e-3),
-    "green-drive": Recipe(hidden=20, guitar_seconds=45, batch=96, updates=3600, learning_rate=6e-3),
+    "crunch-50": Recipe(hidden=16, guitar_seconds=45, batch=32, updates=9000, learning_rate=6e-3),
+    "green-drive": Recipe(hidden=16, guitar_seconds=45, batch=32, updates=9000, learning_rate=6e-3),
     "lead-100": Recipe(hidden=0, guitar_seconds=150, batch=8, updates=4000, learning_rate=6e-3),
 }
 
@@ -79,8 +79,8 @@ def loss_of(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """ESR plain and pre-emphasised, in equal parts. Time is the last axis; weight [batch]."""
     error = output - target
     emphasised = error[..., 1:] - PRE_EMPHASIS * error[..., :-1]
-    # Pre-emphasis takes about 12 dB from guitar; 16 brings both parts to the same size.
-    return ((error.square().mean(-1) + 16 * emphasised.square().mean(-1)) * weight).mean()
+    # Pre-emphasis takes about 12 dB from guitar; 8 brings both parts to a like size.
+    return ((error.square().mean(-1) + 8 * emphasised.square().mean(-1)) * weight).mean()
 
 
 def schedule(network: nn.Module, recipe: Recipe) -> tuple[torch.optim.Adam, torch.optim.lr_scheduler.LRScheduler]:
