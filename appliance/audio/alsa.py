@@ -17,7 +17,7 @@ except ImportError as missing:
 
 from appliance.audio.card import FORMAT_PREFERENCE, CardPort, CardSettings, Pcm, PollEvents
 from appliance.audio.error_texts import named_fault
-from appliance.audio.ports import PortFault, Side
+from appliance.audio.ports import DeviceBusy, Side
 
 _TYPES = {Side.CAPTURE: alsaaudio.PCM_CAPTURE, Side.PLAYBACK: alsaaudio.PCM_PLAYBACK}
 _FORMATS = {name: getattr(alsaaudio, f"PCM_FORMAT_{name}") for name in FORMAT_PREFERENCE}
@@ -69,8 +69,8 @@ def list_devices() -> list[dict[str, Any]]:
     """Every card that could be asked for, for `appliance devices`. May block for some milliseconds per card.
 
     Each is {device, name, capture, playback, words}; capture and playback are None where the card has none, else
-    {busy: bool, formats: [...], rates_hz: [...], channels: [...]} (empty lists when busy). `words` says it in a
-    sentence. Cards are opened without waiting; one in use is said to be.
+    {busy: bool, formats: [...], rates_hz: [...], channels: [...]}; one that could not be opened has empty lists and a
+    `reason`. rates_hz: all, or the two bounds of a range. `words` says it in a sentence. Opened without waiting.
     """
     capture, playback = set(alsaaudio.pcms(alsaaudio.PCM_CAPTURE)), set(alsaaudio.pcms(alsaaudio.PCM_PLAYBACK))
     cards = sorted(name for name in capture | playback if name.startswith("hw:"))
@@ -103,8 +103,8 @@ def _probe(side: Side, device: str) -> dict[str, Any] | None:
     try:
         pcm = alsaaudio.PCM(type=_TYPES[side], mode=alsaaudio.PCM_NONBLOCK, device=device)
     except alsaaudio.ALSAAudioError as error:
-        fault: PortFault = named_fault(str(error), device, side)
-        return unknown | {"busy": True, "reason": str(fault)}
+        fault = named_fault(str(error), device, side)
+        return unknown | {"busy": isinstance(fault, DeviceBusy), "reason": str(fault)}
     try:
         supported = pcm.getformats()
         rates = pcm.getrates()  # one rate, a pair of bounds, or a list
@@ -125,6 +125,8 @@ def _side_in_words(side: dict[str, Any] | None) -> str:
         return "none"
     if side["busy"]:
         return "in use by another program"
+    if "reason" in side:
+        return str(side["reason"])
     formats = ", ".join(side["formats"]) or "no format the pedal knows (use plughw:)"
     rates = "/".join(str(rate) for rate in side["rates_hz"])
     channels = "/".join(str(count) for count in side["channels"]) or "any number of"
