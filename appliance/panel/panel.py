@@ -164,7 +164,7 @@ class Panel:
     # ---- what happens by itself ----
 
     def add_factory_items(self, assets: Path) -> None:
-        """Take in what came with the pedal; choose from it if no model ever was chosen. First time: blocks for seconds."""
+        """Take in what came with the pedal; choose from it if no model ever was. May block for seconds."""
         faults = self._library.import_factory(assets)
         with self._changed:
             if faults:
