@@ -38,14 +38,16 @@ def to_pcm(audio: npt.NDArray[np.float32]) -> bytes:
     return (np.clip(np.nan_to_num(audio), -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
 
 
-def frames_of(tap: TapReader, sample_rate_hz: int) -> Iterator[bytes]:
-    """The output from now on, in pieces, until it stays away for SILENT_S or changes its rate. Blocks between pieces.
+def frames_of(tap: TapReader, sample_rate_hz: int, hub: Hub) -> Iterator[bytes]:
+    """The output from now on, in pieces, until it stays away for SILENT_S, changes its rate, or the hub closes. Blocks.
 
     A consumer that takes too long finds itself at "now" again: frames are skipped, never queued.
     """
     at = tap.position() or 0
     heard_at = time.monotonic()
-    while time.monotonic() - heard_at < SILENT_S and tap.sample_rate_hz() in (sample_rate_hz, None):
+    while (
+        not hub.is_closed and time.monotonic() - heard_at < SILENT_S and tap.sample_rate_hz() in (sample_rate_hz, None)
+    ):
         first, _, output = tap.read(at)
         at = first + len(output)
         if len(output):
@@ -72,10 +74,7 @@ def listen() -> Response:
 
     def stream() -> Iterator[bytes]:
         yield header(rate)
-        for piece in frames_of(tap, rate):
-            if hub.is_closed:
-                return
-            yield piece
+        yield from frames_of(tap, rate, hub)
 
     def done() -> None:
         tap.close()

@@ -1,4 +1,4 @@
-"""Uploads: files from a phone, stored under names of our own and handed to the panel, which judges them.
+"""Uploads: files from a phone, stored in folders of our own and handed to the panel, which judges them.
 
 Nothing here looks inside a file. The panel validates it in a child process with limits, while the sound goes on.
 """
@@ -25,7 +25,7 @@ blueprint = Blueprint("upload", __name__, url_prefix="/api")
 _COPY_BYTES = 1 << 16
 IMPORT_TIMEOUT_S = 60.0  # the panel checks a file in a process of its own
 _CABINET_ENDINGS = frozenset({".wav", ".flac", ".aif", ".aiff"})
-_MODEL_ENDINGS = frozenset({".nam", ".json", ".aidax", ".onnx"})
+_STORED_BYTES = 200
 
 
 def shown_name(sent: str | None) -> str:
@@ -39,24 +39,28 @@ def shown_name(sent: str | None) -> str:
     return line or "unnamed file"
 
 
-def _ending(name: str) -> str:
-    ending = PurePosixPath(name).suffix.lower()
-    return ending if ending in _CABINET_ENDINGS | _MODEL_ENDINGS else ".bin"
+def stored_name(name: str) -> str:
+    """The name on disk: letters, digits and a few signs of the shown one, since the panel's words and the library's
+    names come from it. Never hidden, never a folder, at most 200 bytes."""
+    kept = "".join(c if c.isalnum() or c in " ._-+()#&" else "_" for c in name)
+    return kept.encode()[-_STORED_BYTES:].decode(errors="ignore").lstrip(". ") or "file"
 
 
 def _discard(path: Path) -> None:
     with contextlib.suppress(OSError):  # a file that can't be removed must not hide what is said about it
         path.unlink(missing_ok=True)
+        path.parent.rmdir()
 
 
 def store(source: IO[bytes], inbox: Path, name: str) -> Path:
-    """Copy an upload into the inbox under a random name. Raises RefusedError (413), StorageError. May block."""
-    ending = _ending(name)
+    """Copy an upload into a fresh folder of the inbox. Raises RefusedError (413), StorageError. May block."""
+    ending = PurePosixPath(name).suffix.lower()
     limit = MAX_CABINET_BYTES if ending in _CABINET_ENDINGS else MAX_MODEL_BYTES
     kind = "Cabinets" if ending in _CABINET_ENDINGS else "Models"
-    path = inbox / (secrets.token_hex(16) + ending)
+    path = inbox / secrets.token_hex(16) / stored_name(name)
     try:
         inbox.mkdir(mode=0o770, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o770)
         with path.open("xb") as file:
             path.chmod(0o640)
             size = 0
@@ -91,7 +95,7 @@ def _take_in(file: FileStorage) -> dict[str, Any]:
         return {
             "file": name,
             "status": Status.OK.value,
-            "item": ask_panel("import", IMPORT_TIMEOUT_S, path=str(path), name=name),
+            "item": ask_panel("import", IMPORT_TIMEOUT_S, path=str(path)),
         }
     except RefusedError as error:
         return {"file": name, "status": error.status, "message": error.message}

@@ -98,7 +98,7 @@ class ScriptedPanel:
 
     def __init__(self) -> None:
         self.news = threading.Condition()
-        self.imports: Callable[[Path, str], dict[str, Any]] | None = None
+        self.imports: Callable[[Path], dict[str, Any]] | None = None
         self.requests: list[dict[str, Any]] = []
         self.state: dict[str, Any] = {
             "revision": 1,
@@ -125,7 +125,7 @@ class ScriptedPanel:
         kind = asked["request"]
         if kind == "import":
             assert self.imports is not None
-            return {"item": self.imports(Path(asked["path"]), asked["name"])}
+            return {"item": self.imports(Path(asked["path"]))}
         if kind == "select":
             self._select(asked)
         elif kind == "set":
@@ -156,7 +156,7 @@ class ScriptedPanel:
     def refuse_files(self, words: str) -> None:
         """From now on every import is a bad file."""
 
-        def judge(_path: Path, _name: str) -> dict[str, Any]:
+        def judge(_path: Path) -> dict[str, Any]:
             raise BadModelFile(words)
 
         self.imports = judge
@@ -230,8 +230,8 @@ class ScriptedPedal:
 
     def open(self) -> None:
         """Let the panel answer."""
-        self.server = PanelServer(self.folder / "panel.sock", self.panel)
-        self.server.start()
+        self.server = PanelServer(self.folder / "panel.sock")
+        self.server.start(self.panel)
 
     def close(self) -> None:
         """Let the panel go away."""

@@ -30,10 +30,10 @@ def send(phone: FlaskClient, *files: tuple[bytes, str]) -> TestResponse:
 def test_a_file_reaches_the_panel_whole_and_leaves_the_inbox(
     pedal: ScriptedPedal, phone: FlaskClient, tmp_path: Path
 ) -> None:
-    seen: list[tuple[bytes, str, Path]] = []
+    seen: list[tuple[bytes, Path]] = []
 
-    def judge(path: Path, name: str) -> dict[str, Any]:
-        seen.append((path.read_bytes(), name, path))
+    def judge(path: Path) -> dict[str, Any]:
+        seen.append((path.read_bytes(), path))
         assert stat.S_IMODE(path.parent.stat().st_mode) & 0o007 == 0
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
         return MODELS[0]
@@ -43,10 +43,10 @@ def test_a_file_reaches_the_panel_whole_and_leaves_the_inbox(
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json["results"][0]["item"]["id"] == "m-clean"
-    (data, name, path) = seen[0]
+    (data, path) = seen[0]
     assert data == b"{}" * 50_000
-    assert name == "Größe 1.nam"
-    assert path.parent == tmp_path / "inbox"
+    assert path.name == "Größe 1.nam"
+    assert path.parent.parent == tmp_path / "inbox"
     assert list((tmp_path / "inbox").iterdir()) == []
 
 
@@ -63,7 +63,7 @@ def test_the_panels_words_are_passed_on_and_the_file_goes(
 
 
 def test_one_bad_file_among_good_ones_is_told_apart(pedal: ScriptedPedal, phone: FlaskClient) -> None:
-    pedal.panel.imports = lambda _path, _name: MODELS[0]
+    pedal.panel.imports = lambda _path: MODELS[0]
     answer = send(phone, (b"good", "good.nam"), (b"", "empty.nam"))
     assert answer.status_code == 200
     assert answer.json is not None
@@ -141,3 +141,11 @@ def test_no_name_has_a_folder_or_a_control_character(sent: str) -> None:
     assert shown.isprintable()
     assert "/" not in shown
     assert "\\" not in shown
+
+
+@given(st.text(min_size=1, max_size=80))
+def test_what_is_stored_is_never_hidden_nor_a_folder(sent: str) -> None:
+    stored = upload.stored_name(sent)
+    assert 0 < len(stored.encode()) <= 200
+    assert not stored.startswith(".")
+    assert not set(stored) & set("/\\\0<>\"'|;$`")

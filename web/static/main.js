@@ -17,7 +17,7 @@ let library = { models: [], cabinets: [] };
 let meters = { audio: "absent", generation: 0, failed_generation: 0 };
 let wanted = {}; // model or cabinet tapped, until the panel has it
 let shownKnobs = "";
-let failureTold = 0;
+let told = null; // the panel's last message, so that it is said once
 const modelDials = new Map();
 const touched = new Map(); // control → when a hand last moved it
 
@@ -237,6 +237,8 @@ follow({
   state(news) {
     state = news;
     banner("");
+    if (news.message && news.message !== told) toast(news.message);
+    told = news.message;
     render();
   },
   library(news) {
@@ -249,10 +251,6 @@ follow({
     meters = news;
     showMeters(news);
     if (!moved || !state) return;
-    if (news.failed_generation === state.generation && failureTold !== state.generation && news.message) {
-      failureTold = state.generation;
-      toast(news.message);
-    }
     render();
   },
   away(news) {
