@@ -26,15 +26,13 @@ class ConvNet final : public Network {
       const int taps = blob.integer("taps", 1, kMaxTaps);
       const int dilation = blob.integer("dilation", 1, kMaxDilation);
       if (block_inputs != previous) throw BadBlob("prepared model: the width of a block does not fit the one before");
-      const int64_t past = static_cast<int64_t>(taps - 1) * dilation;
-      if (receptive_field_ + past > kMaxReceptiveField) throw BadBlob("prepared model: the receptive field is too long");
-      receptive_field_ += static_cast<int>(past);
+      const int past_frames = budget_.past_frames(block_inputs, taps, dilation);
       Block block;
       block.activation = Activation::read(blob);
       const std::vector<float> weight = blob.floats(static_cast<size_t>(outputs) * block_inputs * taps);
-      block.convolution = PackedConvolution::pack(weight, blob.floats(outputs), outputs, block_inputs, taps, dilation,
-                                                  general_rows);
-      block.history = History(block_inputs, static_cast<int>(past), max_frames, number);
+      block.convolution =
+          PackedConvolution::pack(weight, blob.floats(outputs), outputs, block_inputs, taps, dilation, general_rows);
+      block.history = History(block_inputs, past_frames, max_frames, number);
       blocks_.push_back(std::move(block));
       previous = outputs;
     }
@@ -43,7 +41,7 @@ class ConvNet final : public Network {
     tile_.assign(kMaxChannels, Vec{});
   }
 
-  int receptive_field() const noexcept override { return receptive_field_; }
+  int receptive_field() const noexcept override { return budget_.receptive_field(); }
 
   void reset() noexcept override {
     for (Block& block : blocks_) block.history.reset();
@@ -88,7 +86,7 @@ class ConvNet final : public Network {
   std::vector<Block> blocks_;
   std::vector<float> head_;
   float head_bias_ = 0.0f;
-  int receptive_field_ = 1;
+  HistoryBudget budget_;
   std::vector<Vec> tile_;
 };
 

@@ -41,8 +41,8 @@ struct PackedConvolution {
   }
 };
 
-// acc[row][v] += Σ over taps and inputs. `source` is the first input row at the tile's first frame; Inputs 0 means "known
-// only when running". Returns the weights behind those used.
+// acc[row][v] += Σ over taps and inputs. `source` is the first input row at the tile's first frame; Inputs 0 means
+// "known only when running". Returns the weights behind those used.
 template <int Rows, int V, int Inputs>
 APPLIANCE_INLINE const float* convolve_tile(Vec (&acc)[Rows][V], const float* weights, const float* source, int stride,
                                             int inputs, int taps, int dilation) {

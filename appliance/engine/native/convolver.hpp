@@ -9,9 +9,9 @@
 namespace appliance {
 
 // The first `kPartition` taps run directly on the samples; the rest is cut into partitions of the same length and runs
-// in the frequency domain (overlap-save). A block of input is transformed when it is complete, and only taps at least one
-// partition old read it: so the split adds no delay. The products of older partitions are spread over the block, so that
-// short periods share the work.
+// in the frequency domain (overlap-save). A block of input is transformed when it is complete, and only taps at least
+// one partition old read it: so the split adds no delay. The products of older partitions are spread over the block, so
+// that short periods share the work.
 class Convolver {
  public:
   static constexpr int kPartition = 64;
@@ -38,12 +38,12 @@ class Convolver {
   std::vector<float> sum_;        // products so far, real then imaginary
   int summed_ = 1;                // partitions already in sum_ (the first waits for the newest input)
   std::vector<float> real_, imaginary_;
-  std::vector<float> recent_;     // the last two partitions of input
-  std::vector<float> tail_;       // what the partitions add to the current block
-  int filled_ = 0;                // frames of the current block so far
+  std::vector<float> recent_;  // the last two partitions of input
+  std::vector<float> tail_;    // what the partitions add to the current block
+  int filled_ = 0;             // frames of the current block so far
   Fft fft_;
   History history_;
-  std::vector<float> row_;        // padded output row of the head
+  std::vector<float> row_;  // padded output row of the head
 };
 
 }  // namespace appliance

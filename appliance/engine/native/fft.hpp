@@ -8,7 +8,8 @@
 
 namespace appliance {
 
-// Stockham's self-sorting radix-2 transform: every pass reads and writes with unit stride, so the compiler vectorises it.
+// Stockham's self-sorting radix-2 transform: every pass reads and writes with unit stride, so the compiler vectorises
+// it.
 class Fft {
  public:
   explicit Fft(int size) : size_(size), scratch_(2 * static_cast<size_t>(size)) {

@@ -9,6 +9,27 @@
 
 namespace appliance {
 
+// What the histories of one network may hold together; a damaged file must not take all memory.
+class HistoryBudget {
+ public:
+  // Frames of past for `channels` channels behind a convolution. Throws BadBlob when that is too much.
+  int past_frames(int channels, int taps, int dilation) {
+    const int64_t past = static_cast<int64_t>(taps - 1) * dilation;
+    frames_ += past;
+    floats_ += past * channels;
+    if (frames_ > kMaxReceptiveField) throw BadBlob("prepared model: the receptive field is too long");
+    if (floats_ > kMostFloats) throw BadBlob("prepared model: it needs more than 64 MiB of history");
+    return static_cast<int>(past);
+  }
+
+  int receptive_field() const { return 1 + static_cast<int>(frames_); }
+
+ private:
+  static constexpr int64_t kMostFloats = 1 << 24;
+  int64_t frames_ = 0;
+  int64_t floats_ = 0;
+};
+
 // A block is written behind the past, so that every tap is one unaligned load and nothing is copied. Only when the
 // buffer's end is near does the past move to its front: with slack for some blocks that is a small cost a block, and
 // `stagger` (where the first block begins) keeps the layers of a network from paying it in the same block.
@@ -18,7 +39,7 @@ class History {
 
   History(int channels, int past_frames, int max_frames, int stagger = 0)
       : channels_(channels),
-        past_(checked_past(channels, past_frames)),
+        past_(past_frames),
         slack_(std::max({past_frames / 2, 4 * kTileFrames, max_frames})),
         // Tiles may read and write up to a tile beyond the block.
         stride_(padded_stride(past_ + slack_ + kTileFrames)),
@@ -52,13 +73,6 @@ class History {
   }
 
  private:
-  static int checked_past(int channels, int past_frames) {
-    constexpr int64_t kMostFloats = 1 << 24;
-    if (static_cast<int64_t>(channels) * past_frames > kMostFloats)
-      throw BadBlob("prepared model: one layer would need more than 64 MiB of history");
-    return past_frames;
-  }
-
   // Rows a multiple of 4 KiB apart fight for the same cache sets: keep them an odd number of cache lines apart.
   static int padded_stride(int frames) {
     const int lines = (frames + 15) / 16;

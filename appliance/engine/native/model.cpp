@@ -55,8 +55,7 @@ void Model::process(const float* in, const float* const* knobs, float* out, int 
 void Model::process_chunk(const float* in, const float* const* knobs, float* out, int offset, int frames) noexcept {
   float* audio = inputs_[0];
   for (int t = 0; t < frames; ++t) audio[t] = in[offset + t] * input_gain_;
-  for (int knob = 0; knob < knob_count_; ++knob)
-    std::copy_n(knobs[knob] + offset, frames, inputs_[1 + knob]);
+  for (int knob = 0; knob < knob_count_; ++knob) std::copy_n(knobs[knob] + offset, frames, inputs_[1 + knob]);
   network_->process(inputs_, result_, frames);
   const float dry = skip_ ? 1.0f : 0.0f;
   for (int t = 0; t < frames; ++t) out[offset + t] = (result_[t] + dry * audio[t]) * output_gain_;

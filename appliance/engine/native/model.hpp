@@ -22,8 +22,8 @@ class Network {
  public:
   virtual ~Network() = default;
 
-  // inputs: 1 + knobs rows, each readable up to `frames` rounded up to a multiple of kTileFrames. out: likewise writable.
-  // frames: 1 … the max_frames given at construction.
+  // inputs: 1 + knobs rows, each readable up to `frames` rounded up to a multiple of kTileFrames. out: likewise
+  // writable. frames: 1 … the max_frames given at construction.
   virtual void process(const float* const* inputs, float* out, int frames) noexcept = 0;
 
   // Back to the file's own initial state, silent history.

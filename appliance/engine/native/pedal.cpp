@@ -139,8 +139,9 @@ void Pedal::begin_fade() noexcept {
   if (next_->generation() == controls_.payload().generation) next_->follow(controls_.payload(), true);
 }
 
-// During a change both patches run and the gains of the two add up to one: the mix can never be louder, nor jump further,
-// than the two themselves. (Gains of equal power would lift two amps playing the same guitar by up to 3 dB half-way.)
+// During a change both patches run and the gains of the two add up to one: the mix can never be louder, nor jump
+// further, than the two themselves. (Gains of equal power would lift two amps playing the same guitar by up to 3 dB
+// half-way.)
 void Pedal::run_slots(const float* in, float* out, int frames) noexcept {
   uint32_t bad_blocks = 0;
   if (current_ != nullptr)

@@ -34,7 +34,8 @@ class Pedal {
   size_t playback_bytes(int frames) const;
   int period_frames() const { return period_frames_; }
 
-  // One period, any number of frames up to period_frames. Real-time safe: no allocation, lock, system call or exception.
+  // One period, any number of frames up to period_frames. Real-time safe: no allocation, lock, system call or
+  // exception.
   void process(const uint8_t* capture, uint8_t* playback, int frames) noexcept;
 
   // The same chain on floats, any number of frames; in and out may be the same. Meters and tap work too.
@@ -82,8 +83,8 @@ class Pedal {
   int faded_frames_ = 0;
   std::vector<float> fade_;  // gain of the next slot, rising from 0 to 1
 
-  Smoother dry_;   // 1 when bypassed
-  Smoother sound_; // 0 when muted
+  Smoother dry_;    // 1 when bypassed
+  Smoother sound_;  // 0 when muted
   Limiter limiter_;
   Meter input_meter_;
   Meter output_meter_;

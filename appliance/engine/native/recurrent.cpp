@@ -1,8 +1,8 @@
 // LSTM and GRU (Wright et al. 2019): inputs [audio, knobs…], layers, a linear head.
 //
-// Lanes run over hidden units. The weights are kept column by column (one column per input or hidden unit, its gates side
-// by side), so a step is: accumulators = bias; for every column: accumulators += column · value. Padding units have
-// zero weights and stay at zero.
+// Lanes run over hidden units. The weights are kept column by column (one column per input or hidden unit, its gates
+// side by side), so a step is: accumulators = bias; for every column: accumulators += column · value. Padding units
+// have zero weights and stay at zero.
 #include <algorithm>
 #include <cmath>
 
@@ -20,13 +20,13 @@ enum class Cell : int { kLstm, kGru };
 struct Layer {
   int inputs = 0;
   int hidden = 0;
-  int vectors = 0;       // per gate
-  Rows input_columns;    // [input][gate][vector]
-  Rows hidden_columns;   // [unit][gate][vector]
-  Rows input_bias;       // [gate][vector]
-  Rows hidden_bias;      // [vector]: GRU's recurrent bias of n; unused in LSTM (added into input_bias)
+  int vectors = 0;      // per gate
+  Rows input_columns;   // [input][gate][vector]
+  Rows hidden_columns;  // [unit][gate][vector]
+  Rows input_bias;      // [gate][vector]
+  Rows hidden_bias;     // [vector]: GRU's recurrent bias of n; unused in LSTM (added into input_bias)
   Rows initial_h, initial_c;
-  Rows h, c;             // state
+  Rows h, c;  // state
 };
 
 constexpr int gates_of(Cell cell) {
@@ -253,7 +253,8 @@ class RecurrentNetwork final : public Network {
     const int gates = gates_of(cell_);
     layer.inputs = blob.integer("layer inputs", 1, kMaxHidden);
     layer.hidden = blob.integer("hidden units", 1, kMaxHidden);
-    if (layer.inputs != expected_inputs) throw BadBlob("prepared model: the width of a layer does not fit the one before");
+    if (layer.inputs != expected_inputs)
+      throw BadBlob("prepared model: the width of a layer does not fit the one before");
     layer.vectors = (layer.hidden + kLanes - 1) / kLanes;
     const size_t gate_rows = static_cast<size_t>(gates) * layer.hidden;
     layer.input_columns =

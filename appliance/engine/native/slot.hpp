@@ -30,8 +30,8 @@ class Slot {
   // New targets; `jump` skips the glide (before the slot is first heard). Knobs the model lacks are ignored.
   void follow(const ControlsPayload& controls, bool jump) noexcept;
 
-  // in and out: max_frames at most; in is left as it is. False when the model gave NaN or infinity: `out` is then silent
-  // and the slot starts afresh.
+  // in and out: max_frames at most; in is left as it is. False when the model gave NaN or infinity: `out` is then
+  // silent and the slot starts afresh.
   bool process(const float* in, float* out, int frames) noexcept;
 
   // Runs silence through the whole receptive field, with the knobs where they are. Slow; not for the audio thread.

@@ -45,8 +45,8 @@ class Smoother {
   float value_ = 0.0f;
 };
 
-// Noise gate: hears the signal before the model (clean, so that the decision is sure), closes what comes after it (so that
-// the model's own hiss goes too). Opens in 1 ms, holds 60 ms, closes over 100 ms; 6 dB of hysteresis.
+// Noise gate: hears the signal before the model (clean, so that the decision is sure), closes what comes after it (so
+// that the model's own hiss goes too). Opens in 1 ms, holds 60 ms, closes over 100 ms; 6 dB of hysteresis.
 class Gate {
  public:
   explicit Gate(int sample_rate_hz);

@@ -268,8 +268,6 @@ class WaveNet final : public Network {
       for (int number = 0; number < layer_count; ++number) {
         array.layers.push_back(read_layer(blob, array, max_frames, ++stagger));
         const Layer& layer = array.layers.back();
-        receptive_field_ += (layer.convolution.taps - 1) * layer.convolution.dilation;
-        if (receptive_field_ > kMaxReceptiveField) throw BadBlob("prepared model: the receptive field is too long");
         const auto fixed = find_fixed(layer);
         array.kernels.push_back(fixed ? fixed->kernel : general_layer);
         scratch_rows = std::max<size_t>(scratch_rows, layer.convolution.outputs + layer.bottleneck);
@@ -279,8 +277,8 @@ class WaveNet final : public Network {
         for (float& weight : array.head.weights) weight *= head_scale;
         for (float& bias : array.head.bias) bias *= head_scale;
       }
-      array.head_history = History(array.bottleneck, head_taps - 1, max_frames, ++stagger);
-      receptive_field_ += head_taps - 1;
+      array.head_history =
+          History(array.bottleneck, budget_.past_frames(array.bottleneck, head_taps, 1), max_frames, ++stagger);
       head_outputs = head_size;
       arrays_.push_back(std::move(array));
     }
@@ -291,7 +289,7 @@ class WaveNet final : public Network {
     scratch_.assign(scratch_rows, Vec{});
   }
 
-  int receptive_field() const noexcept override { return receptive_field_; }
+  int receptive_field() const noexcept override { return budget_.receptive_field(); }
 
   void reset() noexcept override {
     for (LayerArray& array : arrays_) {
@@ -314,8 +312,8 @@ class WaveNet final : public Network {
       convolve_rows(array.rechannel, source, source_stride, first.now(), first.stride(), frames);
       run_layers(array, inputs, index == 0, last, frames);
       History* next_head = last ? nullptr : &arrays_[index + 1].head_history;
-      convolve_rows(array.head, array.head_history.now(), array.head_history.stride(),
-                    last ? out : next_head->now(), last ? 0 : next_head->stride(), frames);
+      convolve_rows(array.head, array.head_history.now(), array.head_history.stride(), last ? out : next_head->now(),
+                    last ? 0 : next_head->stride(), frames);
       source = residual_.data();
       source_stride = residual_stride_;
     }
@@ -326,7 +324,8 @@ class WaveNet final : public Network {
   }
 
  private:
-  void run_layers(LayerArray& array, const float* const* inputs, bool head_empty, bool last_array, int frames) noexcept {
+  void run_layers(LayerArray& array, const float* const* inputs, bool head_empty, bool last_array,
+                  int frames) noexcept {
     for (size_t number = 0; number < array.layers.size(); ++number) {
       const bool last = number + 1 == array.layers.size();
       Job job;
@@ -357,14 +356,13 @@ class WaveNet final : public Network {
     return PackedConvolution::pack(weight, std::move(biases), outputs, inputs, taps, dilation, rows);
   }
 
-  Layer read_layer(BlobReader& blob, const LayerArray& array, int max_frames, int stagger) const {
+  Layer read_layer(BlobReader& blob, const LayerArray& array, int max_frames, int stagger) {
     Layer layer;
     layer.channels = array.channels;
     layer.bottleneck = array.bottleneck;
     const int taps = blob.integer("taps", 1, kMaxTaps);
     const int dilation = blob.integer("dilation", 1, kMaxDilation);
-    if (static_cast<int64_t>(taps - 1) * dilation > kMaxReceptiveField)
-      throw BadBlob("prepared model: the receptive field is too long");
+    const int past_frames = budget_.past_frames(layer.channels, taps, dilation);
     layer.gating = static_cast<Gating>(blob.integer("gating", 0, 2));
     layer.activation = Activation::read(blob);
     layer.gate = Activation::read(blob);
@@ -374,12 +372,12 @@ class WaveNet final : public Network {
     layer.convolution = read_convolution(blob, z_rows, layer.channels, taps, dilation, rows, true);
     layer.mixin = blob.floats(static_cast<size_t>(z_rows) * conditions_);
     layer.residual = read_convolution(blob, layer.channels, layer.bottleneck, 1, 1, rows, true);
-    layer.history = History(layer.channels, (taps - 1) * dilation, max_frames, stagger);
+    layer.history = History(layer.channels, past_frames, max_frames, stagger);
     return layer;
   }
 
   int conditions_;
-  int receptive_field_ = 1;
+  HistoryBudget budget_;
   std::vector<LayerArray> arrays_;
   std::vector<float> residual_;  // rows that leave an array
   int residual_stride_ = 0;

@@ -1,0 +1,95 @@
+"""The compiled engine outside Python: under the address and undefined-behaviour sanitizers, and with allocations counted.
+
+The patches' generation has to be what the controls ask for, so the allocation test makes one file per generation.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from appliance.engine.packing import pack_model, pack_patch
+from appliance.formats.description import Act, Activation, Cell, Description, Gating
+from tests import models
+
+SOURCE = Path(__file__).parent / "native"
+RATE_HZ = 48_000
+
+
+def build(folder: Path, *options: str) -> Path:
+    """Configure and build tests/engine/native; the folder with the programs."""
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("cmake is not installed")
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    for command in ([cmake, "-S", str(SOURCE), "-B", str(folder), *generator, *options], [cmake, "--build", str(folder)]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    return folder
+
+
+def families() -> dict[str, Description]:
+    """A model of every family and of each kernel path."""
+    rng = np.random.default_rng(5)
+    leaky = Activation(Act.LEAKY_RELU)
+    return {
+        "fixed_tanh": models.random_wavenet(rng, channels=(8, 4)),
+        "fixed_leaky": models.random_wavenet(rng, channels=(3,), dilations=((1, 7, 41),), head_kernel=16, activation=leaky),
+        "wide": models.random_wavenet(rng, channels=(16, 12)),
+        "general": models.random_wavenet(rng, channels=(7, 5), knobs=2),
+        "gated": models.random_wavenet(rng, channels=(6, 4), gating=Gating.GATED),
+        "blended": models.random_wavenet(rng, channels=(5, 3), gating=Gating.BLENDED),
+        "lstm": models.random_recurrent(rng, cell=Cell.LSTM, hidden=16),
+        "lstm_knobs": models.random_recurrent(rng, cell=Cell.LSTM, hidden=40, layers=2, knobs=2),
+        "lstm_huge": models.random_recurrent(rng, cell=Cell.LSTM, hidden=120),
+        "gru": models.random_recurrent(rng, cell=Cell.GRU, hidden=20, layers=2, knobs=1),
+        "convnet": models.random_convnet(rng),
+        "linear": models.random_linear(rng),
+    }
+
+
+@pytest.mark.timeout(400)
+def test_every_family_whole_and_damaged_passes_the_sanitizers(tmp_path: Path) -> None:
+    program = build(tmp_path / "build", "-DSANITIZE=ON", "-DCMAKE_BUILD_TYPE=") / "exercise"
+    files = []
+    rng = np.random.default_rng(1)
+    cabinet = rng.standard_normal(700).astype(np.float32) * np.float32(0.02)
+    for name, description in families().items():
+        blob = tmp_path / f"{name}.blob"
+        blob.write_bytes(pack_model(description))
+        patch = tmp_path / f"{name}.patch"
+        patch.write_bytes(
+            pack_patch(generation=1, sample_rate_hz=RATE_HZ, model_blob=pack_model(description), cabinet=cabinet)
+        )
+        files += [str(blob), str(patch)]
+    done = subprocess.run([program, str(RATE_HZ), *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert f"{len(files)} exercised" in done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_a_playing_pedal_never_touches_the_heap_and_the_counter_bites(tmp_path: Path) -> None:
+    program = build(tmp_path / "build", "-DCMAKE_BUILD_TYPE=Release") / "allocations"
+    rng = np.random.default_rng(2)
+    cabinet = rng.standard_normal(3000).astype(np.float32) * np.float32(0.01)
+    for name in ("wide", "lstm_knobs", "general", "convnet"):
+        blob = pack_model(families()[name])
+        patches = tmp_path / name
+        patches.mkdir()
+        for generation in range(1, 40):
+            patch = pack_patch(generation=generation, sample_rate_hz=RATE_HZ, model_blob=blob, cabinet=cabinet)
+            (patches / f"{generation}.patch").write_bytes(patch)
+        quiet = _count(program, patches)
+        assert quiet == (0, 12), f"{name}: (heap calls, swaps)"
+    assert _count(program, patches, "bite") == (2, 12)
+
+
+def _count(program: Path, patches: Path, *more: str) -> tuple[int, int]:
+    done = subprocess.run([program, str(RATE_HZ), str(patches), *more], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.split()
+    return int(words[0]), int(words[3])
