@@ -12,7 +12,6 @@ A period is `late` when its output was not ready one period after its input (wit
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 import time
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from appliance.engine._native import Pedal
 
 _WARM_UP_PERIODS = 200
-_SHARES_PERCENT = (50, 99, 99.9, 99.99)
+_RANKS_OF_10_000 = {"p50": 5_000, "p99": 9_900, "p99.9": 9_990, "p99.99": 9_999}
 
 
 def bench_loop(
@@ -108,8 +107,8 @@ def percentiles_us(samples_ns: list[int]) -> dict[str, float]:
     """{p50, p99, p99.9, p99.99, max} of times in nanoseconds, in microseconds: the smallest sample that so many
     per cent of all do not exceed."""
     ordered = sorted(samples_ns)
-    ranks = {f"p{share:g}": math.ceil(share / 100 * len(ordered)) - 1 for share in _SHARES_PERCENT}
-    return {name: ordered[max(0, rank)] / 1000 for name, rank in ranks.items()} | {"max": ordered[-1] / 1000}
+    ranks = {name: -(-rank * len(ordered) // 10_000) for name, rank in _RANKS_OF_10_000.items()}  # rounded up
+    return {name: ordered[rank - 1] / 1000 for name, rank in ranks.items()} | {"max": ordered[-1] / 1000}
 
 
 def _main(arguments: list[str]) -> None:

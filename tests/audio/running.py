@@ -18,6 +18,7 @@ from appliance.engine.packing import pack_model, pack_patch
 from appliance.formats.description import Description
 
 NO_FLAGS = Flag(0)
+Report = Callable[[str], None]
 
 
 @dataclass

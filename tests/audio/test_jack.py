@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from appliance.audio.ports import DeviceRefused, Xrun
 from appliance.bridge.layout import AudioState
 from tests.audio.alsa_configuration import HEAD, jack_connect, jack_device, jack_ports, jack_server
 from tests.audio.copy_pedal import CopyPedal
-from tests.audio.running import Panel, audio_process
+from tests.audio.running import Panel, Report, audio_process
 from tests.models import random_recurrent, random_wavenet
 
 
@@ -44,7 +45,7 @@ def card(jack: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Card
     port.close()
 
 
-def test_frames_go_round_in_order_with_a_steady_latency(card: CardPort, jack: dict[str, str]) -> None:
+def test_frames_go_round_in_order_with_a_steady_latency(card: CardPort, jack: dict[str, str], report: Report) -> None:
     """Playback is connected to capture, so what is written comes back; each frame carries its number."""
     card.open()
     assert (card.capture_format, card.playback_format) == ("FLOAT_LE", "FLOAT_LE")
@@ -64,11 +65,11 @@ def test_frames_go_round_in_order_with_a_steady_latency(card: CardPort, jack: di
             xruns += 1
             continue
         if all(heard):
-            assert [b - a for a, b in zip(heard, heard[1:], strict=False)] == [1.0] * 63
+            assert [b - a for a, b in pairwise(heard)] == [1.0] * 63
             round_trips.append(sent - int(heard[0]))
             whole += 1
         sent += 64
-    print(f"{whole} periods went round, {xruns} xruns, round trip {sorted(set(round_trips))} frames")
+    report(f"{whole} periods went round, {xruns} xruns, round trips of {sorted(set(round_trips))} frames")
     assert whole > 1_000
     steady = max(set(round_trips), key=round_trips.count)
     # the numbers in flight at an xrun are lost, and those right after it have a gap behind them
@@ -81,19 +82,28 @@ def test_frames_are_counted_at_the_cards_pace(card: CardPort) -> None:
     begun = time.monotonic()
     loop.run(card, pedal, lambda: time.monotonic() - begun > 2.0)
     seconds = time.monotonic() - begun
-    assert pedal.periods * 64 == pytest.approx(seconds * 48_000, rel=0.05)
+    check_frames(pedal.periods * 64, seconds, pedal.xruns)
+
+
+def check_frames(frames: int, seconds: float, xruns: int) -> None:
+    """As many as the card's clock made, less what each missed deadline may cost on a busy machine."""
+    assert 48_000 * (seconds * 0.98 - 0.05 - xruns * 0.02) <= frames <= 48_000 * (seconds * 1.02 + 0.05)
+
+
+def doze(card: CardPort) -> None:
+    """Play, but never in time."""
+    for _ in range(1_000):
+        card.read()
+        card.write(bytes(256))
+        time.sleep(0.05)
 
 
 def test_a_pedal_that_sleeps_too_long_gets_an_xrun_and_its_latency_back(card: CardPort) -> None:
     card.open()
-    out = bytes(256)
     backlog = card.backlog_frames()
     for _ in range(5):
         with pytest.raises(Xrun):
-            for _ in range(1_000):
-                card.read()
-                card.write(out)
-                time.sleep(0.05)
+            doze(card)
         card.recover()
         assert card.backlog_frames() == backlog
 
@@ -110,7 +120,7 @@ def test_a_period_that_the_server_does_not_have_is_refused_in_words(card: CardPo
 
 @pytest.mark.timeout(150)
 def test_sixty_seconds_at_64_frames_with_a_model_swap_every_second(
-    jack: dict[str, str], tmp_path: Path, record_property: pytest.RecordProperty
+    jack: dict[str, str], tmp_path: Path, report: Report
 ) -> None:
     rng = np.random.default_rng(1)
     models = [random_recurrent(rng, hidden=16), random_wavenet(rng)]
@@ -130,19 +140,17 @@ def test_sixty_seconds_at_64_frames_with_a_model_swap_every_second(
         status = audio.status()
         seconds = time.monotonic() - begun
         code, words = audio.stop()
-    report = (
+    report(
         f"60 s at 64 frames: {status.periods} periods, {status.swaps - first.swaps} swaps, "
         f"{status.late_periods} late periods, {status.xruns} xruns, {status.recoveries} recoveries, busy "
         f"{status.busy_us:.0f} µs (max {status.busy_us_max:.0f} µs) of 1333 µs; {late_swaps} swaps took over 0.5 s"
     )
-    print(report)
-    record_property("report", report)
     assert code == 0, words
     assert status.state == AudioState.PLAYING
     assert status.swaps - first.swaps == 60
     assert status.failed_generation == 0
     assert status.bad_blocks == 0
-    assert status.frames - first.frames == pytest.approx(48_000 * seconds, rel=0.02)
+    check_frames(status.frames - first.frames, seconds, status.xruns)
     assert status.late_periods < status.periods * 0.01
     assert status.recoveries == status.xruns
 
