@@ -46,7 +46,7 @@ def parse_json(data: bytes, file: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        if not text[error.pos :].strip():
+        if not text.rstrip().endswith("}"):
             raise BadModelFile(
                 f"{file} is cut short: it ends at {where} in the middle of the model. Download or copy it again."
             ) from None

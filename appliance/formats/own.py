@@ -54,7 +54,7 @@ def read_own(data: bytes, file: str) -> Description:
         model.ParseFromString(data)
     except DecodeError:
         raise BadModelFile(f"{file} is not a model file, or is an ONNX file cut short. {_DAMAGED}") from None
-    props = {entry.key: entry.value for entry in model.metadata_props}
+    props = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
     version = props.get(FORMAT_KEY)
     if version is None:
         if not model.graph.node:
@@ -71,7 +71,7 @@ def read_own(data: bytes, file: str) -> Description:
     arrays = _initializers(model, file) | _packed(props.get(ARRAYS_KEY, "{}"), file)
     if sum(array.size for array in arrays.values()) > MAX_WEIGHTS:
         raise BadModelFile(f"{file} has more than {MAX_WEIGHTS:,} weights. {_DAMAGED}")
-    tree = parse_json(props.get(DESCRIPTION_KEY, "").encode("utf-8", "replace"), file)
+    tree = parse_json(props.get(DESCRIPTION_KEY, "").encode(), file)
     description = from_tree(tree, arrays, file)
     check_description(description, file)
     return description
@@ -83,6 +83,7 @@ def _initializers(model: onnx.ModelProto, file: str) -> dict[str, Array]:
         raise BadModelFile(f"{file} has {len(model.graph.initializer):,} tensors; {_MAX_TENSORS:,} is the most.")
     arrays: dict[str, Array] = {}
     for tensor in model.graph.initializer:
+        name = _text(tensor.name)
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise UnsupportedModel(
                 f"{file} keeps its weights in another file (external data). Export it as a single file."
@@ -95,15 +96,20 @@ def _initializers(model: onnx.ModelProto, file: str) -> dict[str, Array]:
         for size in shape:
             count *= size
         if min(shape, default=1) < 0 or values.size != count:
-            raise BadModelFile(f"{file}: the weights {show(tensor.name)} have {values.size} values, not {count}.")
-        arrays[tensor.name] = values.astype(np.float32).reshape(shape)
+            raise BadModelFile(f"{file}: the weights {show(name)} have {values.size} values, not {count}. {_DAMAGED}")
+        arrays[name] = values.astype(np.float32).reshape(shape)
     return arrays
 
 
 def _packed(text: str, file: str) -> dict[str, Array]:
     """The arrays that the graph has no use for, kept in the metadata."""
-    fields = Fields(parse_json(text.encode("utf-8", "replace"), file), file, "the metadata")
+    fields = Fields(parse_json(text.encode(), file), file, "the metadata")
     try:
         return {name: unpack_array(packed) for name, packed in fields.value.items()}
     except (ValueError, KeyError, TypeError, OverflowError):
         raise BadModelFile(f"{file}: weights in the metadata can't be read. {_DAMAGED}") from None
+
+
+def _text(value: str | bytes) -> str:
+    """A string of the file; protobuf hands over bytes where it is not UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
