@@ -50,10 +50,12 @@ def description(device: Device, checkpoint: dict[str, Any]) -> Description:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1])
-    folder = parser.parse_args().out
-    for name, device in DEVICES.items():
+    parser.add_argument("names", nargs="*", default=[*DEVICES], metavar="DEVICE")
+    options = parser.parse_args()
+    for name in options.names:
+        device = DEVICES[name]
         checkpoint = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True)
-        path = folder / f"{name}.onnx"
+        path = options.out / f"{name}.onnx"
         made = description(device, checkpoint)
         write_own(made, path)
         print(f"{path}: ESR {made.esr}, {path.stat().st_size} bytes")
