@@ -45,8 +45,8 @@ class Recipe:
 
 RECIPES = {
     "crunch-50": Recipe(hidden=16, guitar_seconds=45, batch=32, updates=9000, learning_rate=6e-3),
-    "green-drive": Recipe(hidden=16, guitar_seconds=45, batch=32, updates=6000, learning_rate=6e-3),
-    "lead-100": Recipe(hidden=0, guitar_seconds=150, batch=8, updates=3200, learning_rate=6e-3),
+    "green-drive": Recipe(hidden=16, guitar_seconds=45, batch=32, updates=4500, learning_rate=6e-3),
+    "lead-100": Recipe(hidden=0, guitar_seconds=150, batch=8, updates=2600, learning_rate=6e-3),
 }
 
 
