@@ -43,7 +43,6 @@ clean:
 $(VENV)/bin/python:
 	@./system/packages.sh build
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -c constraints.txt pip
 
 $(VENV)/base.stamp: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
 	@echo "Setting up: the first time this takes a few minutes."

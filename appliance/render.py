@@ -11,7 +11,7 @@ import numpy as np
 
 from appliance.bridge.layout import ControlsPayload, Flag
 from appliance.engine._native import Pedal
-from appliance.engine.contract import Float32, ModelEngine
+from appliance.engine.contract import Float32
 from appliance.engine.engines import make_engine
 from appliance.engine.packing import pack_model, pack_patch
 from appliance.errors import BadAudioFile, BadRequest, StorageError
@@ -145,25 +145,17 @@ def render(
     values = knob_values(description, settings.knobs)
     pedal = Pedal(rate_hz, settings.block_frames)
     pedal.set_controls(bytes(controls_payload(settings, values)))
-    outside = None
-    if settings.engine != "native":
-        engine = make_engine(settings.engine, description)
-        _warm(engine, description, values)
-        outside = engine.process
-    pedal.load_patch(patch_for(description, settings.cabinet, rate_hz), outside)
+    own_patch = patch_for(description, settings.cabinet, rate_hz)
+    if settings.engine == "native":
+        pedal.load_patch(own_patch)
+    else:
+        frames = receptive_field_frames(description.architecture) or _RECURRENT_WARM_UP_FRAMES
+        pedal.load_patch(own_patch, make_engine(settings.engine, description).process, frames)
     made = np.empty_like(audio)
     for start, stop in _blocks(len(audio), settings.block_frames):
         made[start:stop] = pedal.process_float(audio[start:stop])
         progress(stop - start)
     return made
-
-
-def _warm(engine: ModelEngine, description: Description, knobs: list[float]) -> None:
-    """Silence through the whole receptive field, as the compiled engine does for itself (`Slot::warm`)."""
-    frames = receptive_field_frames(description.architecture) or _RECURRENT_WARM_UP_FRAMES
-    positions = np.array(knobs, np.float32) if knobs else None
-    for start, stop in _blocks(frames, 4096):
-        engine.process(np.zeros(stop - start, np.float32), positions)
 
 
 def _blocks(frames: int, block_frames: int) -> Iterator[tuple[int, int]]:

@@ -1,7 +1,6 @@
 """Types of the compiled engine (`native/bindings.cpp`). Buffers are anything with the buffer protocol."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,9 +58,14 @@ class Pedal:
         """Start the native thread that loads the patch the controls ask for, away from the audio thread."""
 
     def stop_loader(self) -> None: ...
-    def load_patch(self, patch: bytes, model: Callable[..., Any] | None = None) -> None:
-        """Load a patch at once, no fade (offline; may block). `model`: a Python engine's bound `process` to use
-        in place of the patch's own model."""
+    def load_patch(
+        self, patch: bytes, model: Callable[..., npt.NDArray[np.float32]] | None = None, receptive_field: int = 0
+    ) -> None:
+        """Load a patch at once, no fade (offline; may block). Raises ValueError for a damaged one.
+
+        model: a Python engine's `process`, used in place of the patch's own model and warmed over `receptive_field`
+        frames of silence.
+        """
 
     def swap_patch(self, patch: bytes) -> None:
         """Prepare a patch on this thread and cross-fade to it from the next period on (offline, tests)."""

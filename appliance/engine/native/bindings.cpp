@@ -9,9 +9,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model.hpp"
@@ -97,9 +99,27 @@ class PyModel {
 // A Python engine inside the chain. Holds the interpreter lock: offline use.
 class PythonModel final : public OutsideModel {
  public:
-  explicit PythonModel(nb::object process) : process_(std::move(process)) {}
+  PythonModel(nb::object process, int receptive_field)
+      : process_(std::move(process)), receptive_field_(receptive_field) {}
 
+  int receptive_field() const override { return receptive_field_; }
+
+  // The chain may not throw: an error waits here until the call is back in Python.
   void process(float* audio, const float* const* knobs, int knob_count, int frames) override {
+    if (error_) return;
+    try {
+      call(audio, knobs, knob_count, frames);
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+  }
+
+  void rethrow() {
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+
+ private:
+  void call(float* audio, const float* const* knobs, int knob_count, int frames) {
     const auto n = static_cast<size_t>(frames);
     Block in = new_block(n);
     std::copy_n(audio, n, in.data());
@@ -113,8 +133,9 @@ class PythonModel final : public OutsideModel {
     std::copy_n(out.data(), n, audio);
   }
 
- private:
   nb::object process_;
+  int receptive_field_;
+  std::exception_ptr error_;
 };
 
 template <class T>
@@ -172,13 +193,17 @@ class PyPedal {
   Block process_float(const Audio& audio) {
     Block out = new_block(audio.shape(0));
     pedal_->process_float(audio.data(), out.data(), static_cast<int>(audio.shape(0)));
+    rethrow();
     return out;
   }
 
-  void load_patch(nb::bytes patch, nb::object model) {
+  void load_patch(nb::bytes patch, nb::object model, int receptive_field) {
     std::unique_ptr<OutsideModel> outside;
-    if (!model.is_none()) outside = std::make_unique<PythonModel>(std::move(model));
+    auto* python_model = model.is_none() ? nullptr : new PythonModel(std::move(model), receptive_field);
+    std::unique_ptr<OutsideModel> outside(python_model);
     pedal_->load_patch(patch.c_str(), patch.size(), std::move(outside));
+    python_model_ = python_model;  // owned by the pedal
+    rethrow();
   }
 
   void swap_patch(nb::bytes patch) { pedal_->swap_patch(patch.c_str(), patch.size()); }
@@ -195,7 +220,12 @@ class PyPedal {
 
  private:
   std::unique_ptr<Bytes> controls_, status_, tap_;  // held as long as the pedal: declared before it
+  void rethrow() {
+    if (python_model_ != nullptr) python_model_->rethrow();
+  }
+
   std::unique_ptr<Pedal> pedal_;
+  PythonModel* python_model_ = nullptr;
 };
 
 #define FIELD(Struct, name) fields[#name] = offsetof(Struct, name)
@@ -300,7 +330,8 @@ NB_MODULE(_native, module) {
       .def("process_float", &PyPedal::process_float, nb::arg("audio"))
       .def("start_loader", [](PyPedal& self) { self.pedal().start_loader(); })
       .def("stop_loader", [](PyPedal& self) { self.pedal().stop_loader(); })
-      .def("load_patch", &PyPedal::load_patch, nb::arg("patch"), nb::arg("model") = nb::none())
+      .def("load_patch", &PyPedal::load_patch, nb::arg("patch"), nb::arg("model") = nb::none(),
+           nb::arg("receptive_field") = 0)
       .def("swap_patch", &PyPedal::swap_patch, nb::arg("patch"))
       .def("set_controls", &PyPedal::set_controls, nb::arg("payload"))
       .def("set_state", [](PyPedal& self, uint32_t state) { self.pedal().set_state(state); })

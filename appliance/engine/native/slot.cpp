@@ -49,15 +49,19 @@ Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, 
     knob_pointers_[knob] = knob_rows_.data() + static_cast<ptrdiff_t>(knob) * max_frames;
 }
 
-// A model begins with a thump (its biases through empty histories), which nobody should hear.
-void Slot::warm() noexcept {
-  if (!model_) return;
+// A model begins with a thump (its biases through empty histories) and many rest on an offset; nobody should hear
+// either.
+void Slot::warm() {
+  if (!model_ && !outside_) return;
   for (int knob = 0; knob < knob_count_; ++knob)
     std::fill_n(knob_rows_.data() + static_cast<ptrdiff_t>(knob) * max_frames_, max_frames_, knobs_[knob].value());
-  std::vector<float> silence(max_frames_);
-  for (int left = model_->receptive_field(); left > 0; left -= max_frames_) {
-    std::fill(silence.begin(), silence.end(), 0.0f);
-    model_->process(silence.data(), knob_pointers_, silence.data(), std::min(left, max_frames_));
+  std::vector<float> audio(max_frames_);
+  for (int left = outside_ ? outside_->receptive_field() : model_->receptive_field(); left > 0; left -= max_frames_) {
+    const int frames = std::min(left, max_frames_);
+    std::fill(audio.begin(), audio.end(), 0.0f);
+    run_model(audio.data(), frames);
+    if (cabinet_) cabinet_->process(audio.data(), audio.data(), frames);
+    dc_block_.settle(audio[frames - 1]);
   }
 }
 
@@ -76,6 +80,13 @@ void Slot::follow(const ControlsPayload& controls, bool jump) noexcept {
   }
 }
 
+void Slot::run_model(float* audio, int frames) noexcept {
+  if (outside_)
+    outside_->process(audio, knob_pointers_, knob_count_, frames);
+  else if (model_)
+    model_->process(audio, knob_pointers_, audio, frames);
+}
+
 bool Slot::process(const float* in, float* out, int frames) noexcept {
   std::copy_n(in, frames, out);
   input_gain_.apply(out, frames);
@@ -83,10 +94,7 @@ bool Slot::process(const float* in, float* out, int frames) noexcept {
   if (gated) gate_.listen(out, gate_gains_.data(), frames);
   for (int knob = 0; knob < knob_count_; ++knob)
     knobs_[knob].fill(knob_rows_.data() + static_cast<ptrdiff_t>(knob) * max_frames_, frames);
-  if (outside_)
-    outside_->process(out, knob_pointers_, knob_count_, frames);
-  else if (model_)
-    model_->process(out, knob_pointers_, out, frames);
+  run_model(out, frames);
   if (gated)
     for (int t = 0; t < frames; ++t) out[t] *= gate_gains_[t];
   if (cabinet_) cabinet_->process(out, out, frames);

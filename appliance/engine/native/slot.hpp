@@ -15,6 +15,7 @@ namespace appliance {
 class OutsideModel {
  public:
   virtual ~OutsideModel() = default;
+  virtual int receptive_field() const = 0;
   virtual void process(float* audio, const float* const* knobs, int knob_count, int frames) = 0;
 };
 
@@ -35,12 +36,14 @@ class Slot {
   bool process(const float* in, float* out, int frames) noexcept;
 
   // Runs silence through the whole receptive field, with the knobs where they are. Slow; not for the audio thread.
-  void warm() noexcept;
+  void warm();
 
   float gate_gain() const noexcept { return gate_.is_off() ? 1.0f : gate_.gain(); }
   void reset() noexcept;
 
  private:
+  void run_model(float* audio, int frames) noexcept;
+
   uint32_t generation_ = 0;
   float normalise_gain_ = 1.0f;
   int max_frames_;

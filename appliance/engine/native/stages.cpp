@@ -8,8 +8,9 @@ Smoother::Smoother(int sample_rate_hz, float value) : share_(one_pole(2.0f, samp
   jump_to(value);
 }
 
+// Nearer than -100 dB is there: below that, float steps are too small for the filter to move on.
 void Smoother::snap() noexcept {
-  const float near = 1e-6f * std::max(1.0f, std::abs(target_));
+  const float near = 1e-5f * std::max(1.0f, std::abs(target_));
   if (std::abs(value_ - target_) < near && std::abs(first_ - target_) < near) jump_to(target_);
 }
 

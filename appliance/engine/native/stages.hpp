@@ -78,6 +78,12 @@ class DcBlock {
   void process(float* audio, int frames) noexcept;
   void reset() noexcept { last_in_ = last_out_ = 0.0; }
 
+  // As if the input had stood at `level` for ever.
+  void settle(float level) noexcept {
+    last_in_ = level;
+    last_out_ = 0.0;
+  }
+
  private:
   double pole_;
   double last_in_ = 0.0;
