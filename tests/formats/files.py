@@ -34,7 +34,9 @@ NAM_NAMES = {
 
 def nam_activation(activation: Activation) -> Any:
     name = NAM_NAMES[activation.kind]
-    return {"type": name, "negative_slope": activation.slope} if activation.kind is Act.LEAKY_RELU else name
+    if activation.slope == Activation(Act.LEAKY_RELU).slope:
+        return name
+    return {"type": name, "negative_slope": activation.slope}
 
 
 def nam_file(description: Description, **envelope: Any) -> dict[str, Any]:
