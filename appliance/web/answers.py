@@ -20,6 +20,7 @@ from appliance.errors import (
 )
 
 PANEL_AWAY = "away"
+PANEL_AWAY_WORDS = "The pedal's controls don't answer. The sound goes on; if this stays, switch the pedal off and on."
 BUSY = "busy"  # too many phones or listeners
 
 _HTTP_OF_STATUS: Mapping[str, HTTPStatus] = {
@@ -89,6 +90,11 @@ def register(app: Flask) -> None:
     @app.errorhandler(RefusedError)
     def refused(error: RefusedError) -> Response:
         return refusal(error.status, error.message, error.code)
+
+    @app.errorhandler(NotRunning)
+    def away(error: NotRunning) -> Response:
+        app.logger.warning("%s", error)  # with paths and commands: not a player's business
+        return refusal(PANEL_AWAY, PANEL_AWAY_WORDS)
 
     @app.errorhandler(ApplianceError)
     def known(error: ApplianceError) -> Response:

@@ -7,6 +7,7 @@ far away simply finds the newest text of each topic when it next looks, so nothi
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -16,10 +17,12 @@ from typing import Any
 from appliance.bridge.client import PanelClient
 from appliance.bridge.status import StatusReader
 from appliance.errors import ApplianceError
-from appliance.web.answers import BUSY, PANEL_AWAY, RefusedError
+from appliance.web.answers import BUSY, PANEL_AWAY, PANEL_AWAY_WORDS, RefusedError
 from appliance.web.control import without_lists
 from appliance.web.meters import Meters
 from appliance.web.settings import MAX_PHONES, WebSettings
+
+log = logging.getLogger(__name__)
 
 METERS_PER_SECOND = 15
 PANEL_PATIENCE_S = 1.0  # a panel that restarts within this isn't worth a word
@@ -117,8 +120,9 @@ class Hub:
                 for state in client.watch(stop=self._stop, patience_s=PANEL_PATIENCE_S):
                     self._publish_state(state)
             except ApplianceError as error:
+                log.debug("%s", error)
                 self._withdraw("state", "library")
-                self._publish("away", {"status": PANEL_AWAY, "message": str(error)}, only_changes=True)
+                self._publish("away", {"status": PANEL_AWAY, "message": PANEL_AWAY_WORDS}, only_changes=True)
                 self._stop.wait(PANEL_RETRY_S)
 
     def _publish_state(self, state: dict[str, Any]) -> None:

@@ -10,12 +10,12 @@ import secrets
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 from werkzeug.datastructures import FileStorage
 
 from appliance.bridge.commands import Status
-from appliance.errors import ApplianceError, StorageError
-from appliance.web.answers import RefusedError, http_code, status_of
+from appliance.errors import ApplianceError, NotRunning, StorageError
+from appliance.web.answers import PANEL_AWAY, PANEL_AWAY_WORDS, RefusedError, http_code, status_of
 from appliance.web.control import MAX_NAME_CHARACTERS, ask_panel
 from appliance.web.safety import settings
 from appliance.web.settings import MAX_CABINET_BYTES, MAX_MODEL_BYTES
@@ -99,6 +99,9 @@ def _take_in(file: FileStorage) -> dict[str, Any]:
         }
     except RefusedError as error:
         return {"file": name, "status": error.status, "message": error.message}
+    except NotRunning as error:
+        current_app.logger.warning("%s", error)
+        return {"file": name, "status": PANEL_AWAY, "message": PANEL_AWAY_WORDS}
     except ApplianceError as error:
         return {"file": name, "status": status_of(error), "message": str(error)}
     finally:

@@ -83,6 +83,10 @@ class RunningPedal:
             process.wait()
             raise
 
+    def signal(self, name: str, number: int) -> None:
+        """Send one process a signal."""
+        self._processes[name].send_signal(number)
+
     def stop_all(self) -> None:
         for name in list(self._processes):
             self.stop(name)

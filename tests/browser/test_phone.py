@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,16 @@ def test_the_page_comes_back_when_the_web_process_does(phone: Any, pedal: Runnin
     phone.wait_for_function("() => document.querySelector('[data-knob=Level] .dial-value').textContent === '−7.0 dB'")
     assert pedal.status().frames > frames
     pedal.panel.request("set", level_db=0.0)
+
+
+def test_a_line_that_only_looks_open_is_noticed(phone: Any, pedal: RunningPedal) -> None:
+    pedal.signal("web", signal.SIGSTOP)  # to the phone: Wi-Fi out of reach, no goodbye
+    try:
+        phone.wait_for_selector("#banner:not([hidden])")
+    finally:
+        pedal.signal("web", signal.SIGCONT)
+    phone.wait_for_selector("body[data-link=open]")
+    phone.wait_for_selector("#banner", state="hidden")
 
 
 COUNT_BUFFERS = """

@@ -99,7 +99,8 @@ def test_without_a_panel_everything_says_so(phone: FlaskClient) -> None:
         assert answer.status_code == 503
         assert answer.json is not None
         assert answer.json["status"] == "away"
-        assert "is the pedal running" in answer.json["message"]
+        assert "controls don't answer" in answer.json["message"]
+        assert "/" not in answer.json["message"]  # no paths of the pedal's disk
 
 
 def test_unknown_addresses_answer_in_words(phone: FlaskClient) -> None:

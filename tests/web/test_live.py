@@ -106,7 +106,7 @@ def test_meters_move_and_count(pedal: ScriptedPedal, first: Phone) -> None:
 def test_a_panel_that_goes_away_is_told_and_its_return_too(pedal: ScriptedPedal, first: Phone) -> None:
     first.next("state")
     pedal.close()
-    assert "is the pedal running" in first.next("away")["message"]
+    assert "controls don't answer" in first.next("away")["message"]
     pedal.open()
     assert first.next("state")["model"] == "m-drive"
 

@@ -32,12 +32,12 @@ export function listening(changed) {
         if (bytes.length < 16) continue;
         rate = new DataView(bytes.buffer).getUint32(4, true);
         bytes = bytes.slice(16);
-        changed("on");
       }
       while (bytes.length >= 2 * PIECE_FRAMES) {
         const piece = bytes.slice(0, 2 * PIECE_FRAMES);
         bytes = bytes.slice(2 * PIECE_FRAMES);
         const now = context.currentTime;
+        if (!at) changed("on"); // not before there is something to hear
         if (at < now + 0.01) at = now + LEAD_S; // the start, or after a dropout
         else if (at > now + MOST_S) continue;
         schedule(piece, rate, at);
