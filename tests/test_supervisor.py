@@ -279,12 +279,17 @@ def test_the_real_pedal_survives_the_death_of_each_of_its_processes(
         modules = ["appliance.panel", "appliance.audio", "appliance.web"]
         assert sorted(children_of(process.pid)) == sorted(modules)
 
+        def audio_plays() -> bool:
+            found = status.read()
+            mine = found is not None and found.pid == children_of(process.pid).get("appliance.audio")
+            return status.alive() and mine
+
         second = subprocess.run([sys.executable, "-c", PEDAL, port], capture_output=True, text=True, check=False)
         assert second.returncode == ExitCode.NO_DEVICE
         assert "running already" in second.stderr
 
         for victim in modules:
-            wait_for(status.alive)
+            wait_for(audio_plays)
             before = children_of(process.pid)
             at_frames = status.read()
             os.kill(before[victim], signal.SIGKILL)
@@ -299,7 +304,7 @@ def test_the_real_pedal_survives_the_death_of_each_of_its_processes(
                 assert later is not None
                 assert later.frames > at_frames.frames
                 assert later.pid == at_frames.pid
-        wait_for(status.alive)
+        wait_for(audio_plays)
 
         def answers() -> bool:
             try:

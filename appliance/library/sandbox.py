@@ -56,7 +56,9 @@ def check_in_child(file: Path, kind: str, name: str, timeout_s: float = TIMEOUT_
 
 
 def _environment() -> dict[str, str]:
-    search = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
+    # Absolute, because a relative entry would mean the folder of the stranger's file.
+    inherited = (str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry)
+    search = os.pathsep.join((str(PACKAGE.parent), *inherited))
     # One thread each: the audio process needs the other cores, and thread pools count against the memory limit.
     single = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     return {**os.environ, "PYTHONPATH": search, **single}
