@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance import __version__
-from appliance.errors import ApplianceError, ExitCode
+from appliance import __version__, paths
+from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
     from appliance.formats.description import Description
@@ -67,12 +67,18 @@ def main() -> None:
 )
 @click.option("--demo", is_flag=True, help="Play the demo guitar and listen in the browser; no sound card needed.")
 @click.option("--input", "input_device", metavar="DEVICE", help="ALSA capture device (see `appliance devices`).")
-@click.option("--output", "output_device", metavar="DEVICE", help="ALSA playback device; the same as --input if left out.")
+@click.option(
+    "--output", "output_device", metavar="DEVICE", help="ALSA playback device; the same as --input if left out."
+)
 @click.option("--channel", type=click.IntRange(1), default=1, show_default=True, help="Input channel of the guitar.")
-@click.option("--format", "sample_format", metavar="FORMAT", help="S32_LE, S24_3LE, S24_LE or S16_LE; best one if left out.")
+@click.option(
+    "--format", "sample_format", metavar="FORMAT", help="S32_LE, S24_3LE, S24_LE or S16_LE; best one if left out."
+)
 @click.option("--period", type=click.IntRange(16, 1024), default=64, show_default=True, help="Frames per period.")
 @click.option("--periods", type=click.IntRange(2, 8), default=2, show_default=True, help="Playback periods.")
-@click.option("--rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Sample rate in Hz.")
+@click.option(
+    "--rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Sample rate in Hz."
+)
 @click.option("--core", metavar="N", help="CPU core of the audio process; `none` to leave it to the system.")
 @click.option("--host", default="0.0.0.0", show_default=True, help="Address the page listens on.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=8080, show_default=True, help="Port of the page.")
@@ -108,8 +114,8 @@ def run(
         audio += ["--format", sample_format]
     if core:
         audio += ["--core", core]
-    web = ["--host", host, "--port", str(port)] + (["--demo"] if demo else [])
-    return supervisor.run(supervisor.pedal_children(audio, web, rate_hz=rate, host=host, port=port))
+    web = ("--demo",) if demo else ()
+    return supervisor.run(supervisor.Options(tuple(audio), host, port, web))
 
 
 @cli.command(
@@ -226,7 +232,10 @@ def import_(files: tuple[Path, ...]) -> int:
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
 def devices(as_json: bool) -> None:
     """List the sound cards and what each can do."""
-    from appliance.audio.alsa import describe_device, list_devices
+    try:
+        from appliance.audio.alsa import list_devices
+    except ImportError as error:
+        raise NotInstalled("ALSA support is not installed: pip install 'appliance[pi]'") from error
 
     found = list_devices()
     if as_json:
@@ -235,7 +244,7 @@ def devices(as_json: bool) -> None:
     if not found:
         click.echo("No sound card was found. `appliance run --demo` plays without one.")
     for device in found:
-        click.echo(describe_device(device))
+        click.echo(device["words"])
 
 
 @cli.group()
@@ -253,7 +262,9 @@ def bench() -> None:
 @click.option("--engine", "engines", multiple=True, type=ENGINE_CHOICE, help="May be repeated. [default: native, onnx]")
 @click.option("--block", type=click.IntRange(1, 8192), default=64, show_default=True, help="Frames per block.")
 @click.option("--seconds", type=click.FloatRange(0.1, 60), default=1.5, show_default=True, help="Time for each model.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list of {model, engine, block, ns_per_sample, realtime_factor}.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="A JSON list of {model, engine, block, ns_per_sample, realtime_factor}."
+)
 def bench_engine(models: tuple[Path, ...], engines: tuple[str, ...], block: int, seconds: float, as_json: bool) -> None:
     """Time of one block in each engine, taken turn by turn in the same run; medians."""
     from appliance.engine import bench as benching
@@ -262,9 +273,7 @@ def bench_engine(models: tuple[Path, ...], engines: tuple[str, ...], block: int,
     chosen = engines or ("native", "onnx")
     loaded: list[tuple[str, Description]] = [(model.name, read_model(model)) for model in models]
     with click.progressbar(length=len(loaded), label="Measuring", file=sys.stderr) as bar:
-        rows = benching.bench_engines(
-            loaded, chosen, block, seconds_per_model=seconds, progress=lambda: bar.update(1)
-        )
+        rows = benching.bench_engines(loaded, chosen, block, seconds_per_model=seconds, progress=lambda: bar.update(1))
     if as_json:
         click.echo(json.dumps(benching.as_json(rows), indent=2))
         return
@@ -275,7 +284,9 @@ def bench_engine(models: tuple[Path, ...], engines: tuple[str, ...], block: int,
 @bench.command("loop", epilog=_examples("appliance bench loop --seconds 60 --period 16"))
 @click.option("--seconds", type=click.FloatRange(0.5, 3600), default=10.0, show_default=True)
 @click.option("--period", type=click.IntRange(16, 1024), default=64, show_default=True, help="Frames per period.")
-@click.option("--rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Sample rate in Hz.")
+@click.option(
+    "--rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Sample rate in Hz."
+)
 @click.option("--model", type=EXISTING_FILE, help="Model to play meanwhile; the first factory model if left out.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: {period, periods, late, wake_us, busy_us, python_us}.")
 def bench_loop(seconds: float, period: int, rate: int, model: Path | None, as_json: bool) -> None:
@@ -283,8 +294,9 @@ def bench_loop(seconds: float, period: int, rate: int, model: Path | None, as_js
     from appliance import render as rendering
     from appliance.audio import bench as benching
     from appliance.formats.read import read_model
-    from appliance.library.factory import factory_model
 
-    patch = rendering.patch_for(read_model(model or factory_model()), None, rate)
-    result = benching.bench_loop(seconds=seconds, period=period, rate=rate, model_patch=patch)
+    if model is None:
+        model = min(paths.assets("models").glob("*.onnx"))
+    patch = rendering.patch_for(read_model(model), None, rate)
+    result = benching.bench_loop(seconds, period, rate, patch)
     click.echo(json.dumps(result, indent=2) if as_json else benching.as_text(result))

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance.audio import loop, realtime
 from appliance.audio.demo import DemoPort
@@ -101,6 +101,16 @@ def _measure(seconds: float, period: int, rate: int, core: str, model_patch: byt
         "busy_us": percentiles_us([busy for _, busy, _ in pairs]),
         "python_us": percentiles_us([busy - engine for _, busy, engine in pairs]),
     }
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """The result for people."""
+    columns = ("p50", "p99", "p99.9", "p99.99", "max")
+    lines = [f"{'µs':<10}" + "".join(f"{column:>10}" for column in columns)]
+    for key, title in (("wake_us", "wake-up"), ("busy_us", "busy"), ("python_us", "Python")):
+        lines.append(f"{title:<10}" + "".join(f"{result[key][column]:>10.1f}" for column in columns))
+    lines.append(f"{result['periods']} periods of {result['period']} frames, {result['late']} late")
+    return "\n".join(lines)
 
 
 def percentiles_us(samples_ns: list[int]) -> dict[str, float]:

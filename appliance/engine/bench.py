@@ -13,6 +13,7 @@ from statistics import median
 
 import numpy as np
 
+from appliance.engine._native import cpu_features
 from appliance.engine.contract import Float32
 from appliance.engine.engines import make_engine
 from appliance.engine.native_engine import NativeEngine
@@ -62,6 +63,19 @@ def bench_engines(
 def as_json(rows: Sequence[EngineTime]) -> list[dict[str, str | int | float]]:
     """The rows as `--json` prints them."""
     return [asdict(row) for row in rows]
+
+
+def as_table(rows: Sequence[EngineTime], rates_hz: dict[str, int]) -> str:
+    """The rows for people: time per sample, share of the period, ratio to ONNX Runtime where it was measured too."""
+    onnx = {row.model: row.ns_per_sample for row in rows if row.engine == "onnx"}
+    width = max(len(row.model) for row in rows)
+    lines = [f"{'model':<{width}}  engine     ns/sample  share of period  x ONNX Runtime"]
+    for row in rows:
+        share = row.ns_per_sample * rates_hz[row.model] / 1e9
+        ratio = f"{row.ns_per_sample / onnx[row.model]:.3f}" if row.model in onnx else "-"
+        lines.append(f"{row.model:<{width}}  {row.engine:<9}  {row.ns_per_sample:>9.1f}  {share:>15.2%}  {ratio:>14}")
+    lines.append(f"Blocks of {rows[0].block} frames, medians; {cpu_features()}.")
+    return "\n".join(lines)
 
 
 def _plucks(frames: int) -> Float32:
