@@ -15,7 +15,7 @@ from tests.models import random_recurrent, random_wavenet
 
 SWAPS = 1_000
 WARM_UP_SWAPS = 100
-QUIET_S = 8.0
+QUIET_S = 5.0
 
 
 def swap(audio: AudioProcess, panel: Panel, blobs: list[bytes], count: int) -> None:

@@ -58,7 +58,7 @@ def test_a_model_that_gives_nan_is_silenced_and_counted_and_the_next_model_plays
 
 def test_a_controls_block_torn_in_mid_write_leaves_the_last_good_one_in_force(tmp_path: Path) -> None:
     panel = Panel(tmp_path)
-    good = panel.select(random_linear(np.random.default_rng(1)))
+    good = panel.select(describe(Linear(np.ones(1, np.float32))))  # a wire
     with audio_process(tmp_path, "--demo") as audio:
         audio.wait_for(lambda status: status.generation == good)
         with (tmp_path / "controls").open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
@@ -70,7 +70,7 @@ def test_a_controls_block_torn_in_mid_write_leaves_the_last_good_one_in_force(tm
         before = audio.status()
         after = audio.wait_for(lambda status: status.frames > before.frames + 24_000)
         assert (after.generation, after.failed_generation) == (good, 0)
-        assert after.output_rms > 0.1 * after.input_rms
+        assert after.output_rms > 0.5 * after.input_rms
         wanted = panel.select(random_linear(np.random.default_rng(2)))
         audio.wait_for(lambda status: status.generation == wanted)
 
