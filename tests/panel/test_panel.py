@@ -19,7 +19,7 @@ import pytest
 from appliance import storage
 from appliance.bridge import layout
 from appliance.bridge.shared_memory import open_shared
-from appliance.errors import BadModelFile, BadRequest, NotAllowed, NotFound
+from appliance.errors import BadModelFile, BadRequest, NotAllowed, NotFound, StorageError
 from appliance.library.store import Library
 from appliance.panel import panel as panel_module
 from appliance.panel.panel import Panel
@@ -192,6 +192,16 @@ def test_a_refused_request_changes_nothing(bench: Bench) -> None:
     ):
         with pytest.raises(error):
             bench.panel.answer(fields)
+    assert bench.state == before
+    assert bytes(bench.controls) == published
+
+
+def test_choosing_a_model_that_is_damaged_on_the_disk_keeps_the_one_that_plays(bench: Bench) -> None:
+    bench.ask("select", model=bench.ids["OD"])
+    before, published = bench.state, bytes(bench.controls)
+    (bench.folder / "data" / "models" / bench.ids["Plain"] / "model.blob").write_bytes(b"torn")
+    with pytest.raises(StorageError, match="damaged"):
+        bench.ask("select", model=bench.ids["Plain"])
     assert bench.state == before
     assert bytes(bench.controls) == published
 
