@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running_pedal import RunningPedal, eventually, write_knob_model, write_linear_model
+
+from tests.browser.running_pedal import RunningPedal, eventually, write_knob_model, write_linear_model
 
 ARGUMENTS = [
     "--no-sandbox",

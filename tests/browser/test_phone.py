@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from running_pedal import RunningPedal, eventually, write_linear_model
+
+from tests.browser.running_pedal import RunningPedal, eventually, write_linear_model
 
 WEB_PAGE = b"<!DOCTYPE html>\n<html><head><title>File not found</title></head><body>404</body></html>\n"
 

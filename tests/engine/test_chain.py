@@ -30,7 +30,7 @@ def patch(
     )
 
 
-def controls(generation: int = 1, flags: Flag = Flag(0), knobs: tuple[float, ...] = (), **settings: float) -> bytes:
+def controls(generation: int = 1, flags: int = 0, knobs: tuple[float, ...] = (), **settings: float) -> bytes:
     values = {"input_gain_db": 0.0, "gate_threshold_db": -120.0, "level_db": 0.0} | settings
     payload = ControlsPayload(generation=generation, flags=flags, knob_count=len(knobs), **values)
     payload.knobs[: len(knobs)] = knobs

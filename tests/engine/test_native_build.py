@@ -1,4 +1,4 @@
-"""The compiled engine outside Python: under the address and undefined-behaviour sanitizers, and with allocations counted.
+"""The compiled engine without Python: under the address and undefined-behaviour sanitizers, and with heap calls counted.
 
 The patches' generation has to be what the controls ask for, so the allocation test makes one file per generation.
 """
@@ -26,7 +26,10 @@ def build(folder: Path, *options: str) -> Path:
     if cmake is None:
         pytest.skip("cmake is not installed")
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    for command in ([cmake, "-S", str(SOURCE), "-B", str(folder), *generator, *options], [cmake, "--build", str(folder)]):
+    for command in (
+        [cmake, "-S", str(SOURCE), "-B", str(folder), *generator, *options],
+        [cmake, "--build", str(folder)],
+    ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     return folder
@@ -38,7 +41,9 @@ def families() -> dict[str, Description]:
     leaky = Activation(Act.LEAKY_RELU)
     return {
         "fixed_tanh": models.random_wavenet(rng, channels=(8, 4)),
-        "fixed_leaky": models.random_wavenet(rng, channels=(3,), dilations=((1, 7, 41),), head_kernel=16, activation=leaky),
+        "fixed_leaky": models.random_wavenet(
+            rng, channels=(3,), dilations=((1, 7, 41),), head_kernel=16, activation=leaky
+        ),
         "wide": models.random_wavenet(rng, channels=(16, 12)),
         "general": models.random_wavenet(rng, channels=(7, 5), knobs=2),
         "gated": models.random_wavenet(rng, channels=(6, 4), gating=Gating.GATED),

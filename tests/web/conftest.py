@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from scripted_pedal import ScriptedPedal
 
 from appliance.web.app import create_app
 from appliance.web.settings import WebSettings
+from tests.web.scripted_pedal import ScriptedPedal
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripted_pedal import ScriptedPedal
 
 from appliance.web.answers import RefusedError
 from appliance.web.control import MAX_NAME_CHARACTERS, clean_name
+from tests.web.scripted_pedal import ScriptedPedal
 
 
 def test_the_state_is_the_panels_with_the_demo_flag(pedal: ScriptedPedal, phone: FlaskClient) -> None:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from scripted_pedal import RATE_HZ, ScriptedPedal
 from werkzeug.test import TestResponse
 
 from appliance.web import listen
+from tests.web.scripted_pedal import RATE_HZ, ScriptedPedal
 
 
 def _stream(phone: FlaskClient) -> tuple[Iterator[bytes], TestResponse]:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from scripted_pedal import ScriptedPedal
 
 from appliance.bridge import layout
 from appliance.bridge.status import StatusReader
 from appliance.web import hub as hub_module
 from appliance.web.meters import Meters
+from tests.web.scripted_pedal import ScriptedPedal
 
 PATIENCE_S = 5.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from flask.testing import FlaskClient
-from scripted_pedal import ScriptedPedal
 
 from appliance.web.safety import host_is_ours
+from tests.web.scripted_pedal import ScriptedPedal
 
 CROSS_SITE = [
     {"Origin": "http://evil.example"},

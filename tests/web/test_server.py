@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted_pedal import ScriptedPedal
 
 from appliance.errors import ExitCode
 from appliance.web.settings import MAX_PHONES
+from tests.web.scripted_pedal import ScriptedPedal
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 15.0

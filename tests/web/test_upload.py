@@ -11,11 +11,11 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_pedal import MODELS, ScriptedPedal
 from werkzeug.test import TestResponse
 
 from appliance.web import upload
 from appliance.web.control import MAX_NAME_CHARACTERS
+from tests.web.scripted_pedal import MODELS, ScriptedPedal
 
 CONFIRM = {"X-Pedal": "1"}
 

@@ -198,7 +198,6 @@ class PyPedal {
   }
 
   void load_patch(nb::bytes patch, nb::object model, int receptive_field) {
-    std::unique_ptr<OutsideModel> outside;
     auto* python_model = model.is_none() ? nullptr : new PythonModel(std::move(model), receptive_field);
     std::unique_ptr<OutsideModel> outside(python_model);
     pedal_->load_patch(patch.c_str(), patch.size(), std::move(outside));
