@@ -115,8 +115,10 @@ class _Child:
         self.looked_at = 0.0
 
     def look(self, now: float) -> None:
-        """Probe, when it is time to."""
-        if self.process is not None and now - self.looked_at >= (self.service.probe_every_s if self.up else _LOOK_S):
+        """Probe, when it is time to; one that is up and can't be stuck is left in peace."""
+        if self.process is None or (self.up and self.service.stall_s is None):
+            return
+        if now - self.looked_at >= (self.service.probe_every_s if self.up else _LOOK_S):
             self.looked_at = now
             if self.service.probe(self.process.pid) and self.process.poll() is None:
                 self.good_at = time.monotonic()

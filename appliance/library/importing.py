@@ -20,7 +20,7 @@ def import_file(path: Path) -> dict[str, Any]:
     Raises BadModelFile or BadAudioFile (in words), StorageError, NotAllowed.
     """
     try:
-        reply = PanelClient().request("import", timeout_s=_TIMEOUT_S, path=str(path.resolve()), name=path.name)
+        reply = PanelClient().request("import", timeout_s=_TIMEOUT_S, path=str(path.resolve()))
     except NotRunning:
         # Nobody owns the library at the moment, so it can be opened here.
         return Library(paths.data_dir()).import_file(path).to_state()
