@@ -1,5 +1,5 @@
-"""The command line: parse, call, print. The work is done elsewhere; heavy modules are imported by the command that needs
-them, so that `appliance --help` is quick.
+"""The command line: parse, call, print. The work is done elsewhere; heavy modules are imported by the command that
+needs them, so that `appliance --help` is quick.
 
 Exit codes are `errors.ExitCode`. A user's mistake is one sentence on stderr, never a traceback.
 """
@@ -108,8 +108,7 @@ def run(
     else:
         capture = input_device or output_device
         playback = output_device or input_device
-        assert capture is not None and playback is not None
-        audio += ["--input", capture, "--output", playback, "--channel", str(channel - 1)]
+        audio += ["--input", str(capture), "--output", str(playback), "--channel", str(channel - 1)]
     if sample_format:
         audio += ["--format", sample_format]
     if core:

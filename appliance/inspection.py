@@ -1,4 +1,4 @@
-"""What `appliance inspect` tells about a file: what it says of itself, what it costs here, whether its self-test passes."""
+"""What `appliance inspect` tells about a file: what it says of itself, what it costs here, whether its test passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COST_SECONDS = 0.1
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """The summary of a model file (`formats/summary.py`) with `file` and `cost` on this machine. May block for a second.
+    """The summary of a model file (`formats/summary.py`) with `cost` on this machine. May block for a second.
 
     cost: {"engine", "block", "ns_per_sample", "period_share": 0…1 of the time there is}.
     Raises BadModelFile, UnsupportedModel.
@@ -96,4 +96,5 @@ def _cost(result: dict[str, Any]) -> str:
 def _self_test(test: dict[str, Any] | None) -> str:
     if test is None:
         return "none in the file"
-    return f"{'passed' if test['passed'] else 'FAILED'}, largest error {test['max_error']:.1e} over {test['frames']} frames"
+    verdict = "passed" if test["passed"] else "FAILED"
+    return f"{verdict}, largest error {test['max_error']:.1e} over {test['frames']} frames"

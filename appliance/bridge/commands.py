@@ -9,7 +9,8 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | state            |                                                    | state             |
 | watch            |                                                    | state, and again at each change |
 | select           | model (id) or cabinet (id, or null for none)       | state             |
-| set              | any of: bypass, mute, normalise (bool), input_gain_db, gate_threshold_db, level_db, knobs {name: value} | state |
+| set              | any of: bypass, mute, normalise (bool), input_gain_db, gate_threshold_db,   | state             |
+|                  | level_db, knobs {name: value}                      |                   |
 | import           | path (a file the panel may read), name             | item              |
 | rename           | item (id), name                                    | state             |
 | remove           | item (id)                                          | state             |

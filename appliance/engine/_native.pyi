@@ -86,6 +86,5 @@ class Pedal:
     def is_fading(self) -> bool: ...
     def reset(self) -> None: ...
 
-
 def cpu_features() -> str:
     """Vector width and instruction set this build uses, for people."""

@@ -42,7 +42,7 @@ def bench_engines(
     seconds_per_model: float = 1.5,
     progress: Callable[[], None] = lambda: None,
 ) -> list[EngineTime]:
-    """Time every engine on every model; blocks. The guitar-like noise is the same for all. One row per pair, in order."""
+    """Time every engine on every model, on the same audio. Blocks. One row per pair, in order."""
     audio = _plucks(block_frames)
     rows = []
     for name, description in models:

@@ -1,4 +1,4 @@
-"""Put a file into the pedal's library from the command line: through the panel where one runs, else on disk directly."""
+"""Put a file into the pedal's library from the command line: through the panel where one runs, else directly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled engine without Python: under the address and undefined-behaviour sanitizers, and with heap calls counted.
+"""The compiled engine without Python: under the sanitizers, and with heap calls counted.
 
 The patches' generation has to be what the controls ask for, so the allocation test makes one file per generation.
 """
