@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,25 @@ from tests.models import random_recurrent, random_wavenet
 
 SWAPS = 1_000
 WARM_UP_SWAPS = 100
-QUIET_S = 5.0
+ROUNDS = 10
+
+
+@dataclass
+class Lost:
+    """What went missing while something was done."""
+
+    seconds: float = 0.0
+    xruns: int = 0
+    late_periods: int = 0
+
+    def watch(self, audio: AudioProcess, action: Callable[[], None]) -> None:
+        """Add what the action cost."""
+        before, begun = audio.status(), time.monotonic()
+        action()
+        after = audio.status()
+        self.seconds += time.monotonic() - begun
+        self.xruns += after.xruns - before.xruns
+        self.late_periods += after.late_periods - before.late_periods
 
 
 def swap(audio: AudioProcess, panel: Panel, blobs: list[bytes], count: int) -> None:
@@ -34,25 +54,25 @@ def test_a_thousand_swaps_lose_no_period_and_leak_no_memory(tmp_path: Path, repo
     with audio_process(tmp_path, "--demo") as audio:
         audio.wait_for(lambda status: status.generation == 1 and status.frames > 24_000)
         swap(audio, panel, blobs, WARM_UP_SWAPS)
-        before, resident_kb, begun = audio.status(), audio.resident_kb(), time.monotonic()
-        swap(audio, panel, blobs, SWAPS)
-        seconds = time.monotonic() - begun
+        before, resident_kb = audio.status(), audio.resident_kb()
+        swapping, quiet = Lost(), Lost()
+        for _ in range(ROUNDS):
+            swapping.watch(audio, lambda: swap(audio, panel, blobs, SWAPS // ROUNDS))
+            quiet.watch(audio, lambda: time.sleep(0.6))
         after, growth_kb = audio.status(), audio.resident_kb() - resident_kb
-        time.sleep(min(seconds, QUIET_S))
-        quiet = audio.status()
         code, words = audio.stop()
-    xruns, share = after.xruns - before.xruns, min(seconds, QUIET_S) / seconds
-    quiet_xruns = (quiet.xruns - after.xruns) / share
+    expected = quiet.xruns * swapping.seconds / quiet.seconds
     report(
-        f"{after.swaps - before.swaps} swaps in {seconds:.1f} s: {xruns} xruns (without swaps as long: "
-        f"{quiet_xruns:.0f}), {after.late_periods - before.late_periods} late periods, memory {growth_kb:+} kB"
+        f"{after.swaps - before.swaps} swaps in {swapping.seconds:.1f} s: {swapping.xruns} xruns (without swaps as "
+        f"long: {expected:.0f}), {swapping.late_periods} late periods, memory {growth_kb:+} kB"
     )
     assert code == 0, words
-    assert quiet.state == AudioState.PLAYING
+    assert after.state == AudioState.PLAYING
     assert after.swaps - before.swaps == SWAPS
     assert after.failed_generation == 0
     assert after.bad_blocks == 0
     assert growth_kb < 2_048
-    # This machine wakes late now and then whatever runs; swaps must not add to it.
-    assert xruns <= 2 * quiet_xruns + 10
-    assert after.late_periods - before.late_periods <= 5
+    # A busy machine wakes late now and then whatever runs. A swap that costs periods would cost them at every swap or
+    # at every so many; one in fifty is far above what was ever seen by chance.
+    assert swapping.xruns <= 2 * expected + SWAPS // 50
+    assert swapping.late_periods <= SWAPS // 50
