@@ -27,7 +27,7 @@ class Side(enum.Enum):
     PLAYBACK = "playback"
 
 
-class PortFault(DeviceError):  # noqa: N818 – a fault of the field, told apart from errors of use
+class PortFault(DeviceError):
     """Base of everything a port can raise. `recovery.py` says what follows which."""
 
 
@@ -59,7 +59,7 @@ class DeviceRefused(PortFault):
     """The card answered with another rate, period, format or channel count than was asked for."""
 
 
-class StreamEnded(Exception):  # noqa: N818 – the end of a file is no error
+class StreamEnded(Exception):
     """A port with an end (a file) has reached it. The loop stops."""
 
 

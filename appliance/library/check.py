@@ -25,7 +25,6 @@ _LARGEST_FILE_BYTES = 64 << 20
 PREPARED_MODEL = "model.blob"
 PREPARED_CABINET = "impulse.f32"  # float32 little-endian mono at the source's rate
 CABINET_VERSION = 1
-_USUAL_RATE_HZ = 48_000
 _QUIET_DB = -60.0
 
 
@@ -58,25 +57,16 @@ def check(file: Path, kind: str, name: str) -> dict[str, Any]:
 
 
 def _check_model(file: Path, name: str) -> dict[str, Any]:
-    import numpy as np
-
     from appliance.engine import packing
-    from appliance.engine._native import Model
     from appliance.errors import BadModelFile
-    from appliance.formats.description import architecture_name, multiply_adds_per_sample
+    from appliance.formats.description import architecture_name
     from appliance.formats.read import read_model_bytes
-    from appliance.library.loudness import loudness_clip, measure_loudness_db
+    from appliance.library.loudness import model_loudness_db
 
     description = read_model_bytes(file.read_bytes(), name)
     blob = packing.pack_model(description)
-    defaults = np.array([knob.default for knob in description.knobs], np.float32)
     try:
-        loudness_db = measure_loudness_db(
-            Model(blob),
-            loudness_clip(),
-            knobs=defaults if description.knobs else None,
-            multiply_adds_per_sample=multiply_adds_per_sample(description.architecture),
-        )
+        loudness_db = model_loudness_db(description)
     except ValueError as error:
         raise BadModelFile(f"{name} can't be played: {error}. Download or train it again.") from error
     about = {
@@ -106,15 +96,9 @@ def _check_model(file: Path, name: str) -> dict[str, Any]:
 
 def _model_notes(description: Description, loudness_db: float) -> list[str]:
     """What a player should know before choosing the model."""
-    notes = []
-    rate_hz = description.sample_rate_hz
-    if rate_hz != _USUAL_RATE_HZ:
-        source = "Made" if description.sample_rate_known else "Its file names no sample rate; such models are made"
-        shift = 100.0 * (_USUAL_RATE_HZ / rate_hz - 1.0)
-        notes.append(
-            f"{source} for {rate_hz / 1000:g} kHz. At {_USUAL_RATE_HZ / 1000:g} kHz it is played without resampling: "
-            f"its tone lies {abs(shift):.0f} % {'higher' if shift > 0 else 'lower'}."
-        )
+    from appliance.formats.summary import notes_for
+
+    notes = notes_for(description)
     if description.variant is not None:
         notes.append(f"The file holds several sizes of the model; this is {description.variant}.")
     if loudness_db <= _QUIET_DB:

@@ -27,7 +27,7 @@ def test_a_model_is_described_measured_and_prepared(tmp_path: Path) -> None:
     assert checked.about["architecture"] == "LSTM 1×2"
     assert [knob["name"] for knob in checked.about["knobs"]] == ["Drive"]
     assert checked.about["sample_rate_hz"] == 44_100
-    assert "44.1 kHz" in checked.about["notes"][0]
+    assert "44 100 Hz" in checked.about["notes"][0]
     assert -60 < checked.about["loudness_db"] < 10
     blob = (tmp_path / checked.prepared.file_name).read_bytes()
     assert len(blob) == checked.prepared.size_bytes
