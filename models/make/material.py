@@ -41,7 +41,7 @@ def _phrase(rng: np.random.Generator, start_beat: float) -> list[Note]:
 
 
 def guitar_phrases(seed: int, seconds: float, programs: tuple[int, ...] = PROGRAMS) -> Audio:
-    """Random phrases; each two-beat stretch scaled to a peak between -18 and 0 dBFS, cross-faded."""
+    """Random phrases; each second scaled to a peak between -18 and 0 dBFS, cross-faded."""
     rng = np.random.default_rng(seed)
     share = seconds / len(programs)
     parts = []
