@@ -205,7 +205,10 @@ class PyPedal {
     rethrow();
   }
 
-  void swap_patch(nb::bytes patch) { pedal_->swap_patch(patch.c_str(), patch.size()); }
+  void swap_patch(nb::bytes patch) {
+    pedal_->swap_patch(patch.c_str(), patch.size());
+    python_model_ = nullptr;  // goes with the patch that fades out
+  }
 
   void set_controls(nb::handle payload) {
     const Bytes bytes(payload, false);
