@@ -34,7 +34,7 @@ APPLIANCE_INLINE Vec tanh_exact(Vec x) {
   Vec q = u * 2.366913571e-04f + 2.401184972e-02f;
   q = q * u + 4.630882544e-01f;
   q = q * u + 1.0f;
-  return x * p / q;
+  return x * p * reciprocal(q);
 }
 
 APPLIANCE_INLINE Vec sigmoid_exact(Vec x) {
@@ -66,7 +66,7 @@ APPLIANCE_INLINE Vec activate(Vec x, float slope) {
     case Act::kHardswish:
       return x * smaller(larger(x + 3.0f, zero), splat(6.0f)) * (1.0f / 6.0f);
     case Act::kSoftsign:
-      return x / (magnitude(x) + 1.0f);
+      return x * reciprocal(magnitude(x) + 1.0f);
   }
   return x;
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "model.hpp"
+#include "peak.hpp"
 #include "pedal.hpp"
 #include "simd.hpp"
 
@@ -312,6 +313,7 @@ NB_MODULE(_native, module) {
   module.doc() = "The compiled engine: models and the chain.";
   module.def("shared_memory_layout", &shared_memory_layout);
   module.def("cpu_features", &cpu_features);
+  module.def("peak_gflops", &peak_gflops);
 
   nb::class_<PyModel>(module, "Model")
       .def(nb::init<nb::bytes, int>(), nb::arg("blob"), nb::arg("max_block_frames") = Model::kChunkFrames)
