@@ -50,14 +50,15 @@ APPLIANCE_INLINE Vec splat(float value) {
 // comparison and a blend, and a division stalls its unit for many cycles where an estimate and a Newton step or two do
 // (to 2e-7).
 #if defined(__AVX512F__)
+constexpr __mmask16 kAll = 0xFFFF;  // the unmasked intrinsics make GCC 12 warn of its own undefined operand
 APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
-  return _mm512_min_ps(a, b);
+  return _mm512_maskz_min_ps(kAll, a, b);
 }
 APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
-  return _mm512_max_ps(a, b);
+  return _mm512_maskz_max_ps(kAll, a, b);
 }
 APPLIANCE_INLINE Vec reciprocal(Vec x) {
-  const Vec estimate = _mm512_rcp14_ps(x);
+  const Vec estimate = _mm512_maskz_rcp14_ps(kAll, x);
   return estimate * (2.0f - x * estimate);
 }
 #elif defined(__AVX__)
