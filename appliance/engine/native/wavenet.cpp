@@ -123,7 +123,8 @@ class WaveNet final : public Network {
       const bool last = index + 1 == arrays_.size();
       History& first = array.layers.front().history;
       convolve_rows(array.rechannel, source, source_stride, first.now(), first.stride(), frames);
-      run_layers(array, inputs, index == 0, last, frames);
+      if (index == 0) clear_rows(array.head_history, array.bottleneck, frames);
+      run_layers(array, inputs, last, frames);
       History* next_head = last ? nullptr : &arrays_[index + 1].head_history;
       convolve_rows(array.head, array.head_history.now(), array.head_history.stride(), last ? out : next_head->now(),
                     last ? 0 : next_head->stride(), frames);
@@ -137,8 +138,13 @@ class WaveNet final : public Network {
   }
 
  private:
-  void run_layers(LayerArray& array, const float* const* inputs, bool head_empty, bool last_array,
-                  int frames) noexcept {
+  // The head sum of the first array starts at nothing (the others' at the head before).
+  static void clear_rows(History& rows, int channels, int frames) noexcept {
+    for (int channel = 0; channel < channels; ++channel)
+      std::fill_n(rows.now() + static_cast<ptrdiff_t>(channel) * rows.stride(), round_up(frames, kLanes), 0.0f);
+  }
+
+  void run_layers(LayerArray& array, const float* const* inputs, bool last_array, int frames) noexcept {
     for (size_t number = 0; number < array.layers.size(); ++number) {
       const bool last = number + 1 == array.layers.size();
       Job job;
@@ -147,7 +153,6 @@ class WaveNet final : public Network {
       job.condition_count = conditions_;
       job.head = array.head_history.now();
       job.head_stride = array.head_history.stride();
-      job.head_empty = head_empty && number == 0;
       job.frames = frames;
       job.scratch = scratch_.data();
       if (!last) {

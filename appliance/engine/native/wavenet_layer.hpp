@@ -32,8 +32,7 @@ struct Job {
   int condition_count;
   float* head;  // rows of the head sum
   int head_stride;
-  bool head_empty;  // the sum starts here: overwrite instead of add
-  float* next;      // rows of the next layer's input; null when nobody hears them
+  float* next;  // rows of the next layer's input; null when nobody hears them
   int next_stride;
   int frames;
   Vec* scratch;  // Z + B rows of a tile, for the general path
@@ -76,7 +75,7 @@ APPLIANCE_INLINE void add_to_head(const Vec (&values)[Rows][V], const Job& job, 
   for (int row = 0; row < Rows; ++row)
     for (int v = 0; v < V; ++v) {
       float* at = head + static_cast<ptrdiff_t>(row) * job.head_stride + v * kLanes;
-      store(at, job.head_empty ? values[row][v] : load(at) + values[row][v]);
+      store(at, load(at) + values[row][v]);
     }
 }
 
