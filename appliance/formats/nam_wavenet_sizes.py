@@ -143,7 +143,7 @@ def read_head_stages(config: Fields, inputs: int) -> tuple[StageSizes, ...]:
     widths = [inputs, *[hidden] * (len(kernels) - 1), outputs]
     return tuple(
         StageSizes(check_width(head, "activation", activation, wide), ConvSizes(following, wide, taps))
-        for taps, wide, following in zip(kernels, widths, widths[1:], strict=True)
+        for taps, wide, following in zip(kernels, widths[:-1], widths[1:], strict=True)
     )
 
 

@@ -180,7 +180,10 @@ def test_damaged_wavenets(change: Change, words: str) -> None:
         (lambda f: f.update(architecture="CatLSTM"), '"CatLSTM"'),
         (lambda f: f.update(version="0.8.0"), "Update the pedal"),
         (lambda f: f.update(version="0.4.9"), "oldest"),
-        (lambda f: f["config"].update(condition_dsp=json.loads(json.dumps({**f, "architecture": "CatLSTM"}))), '"CatLSTM"'),
+        (
+            lambda f: f["config"].update(condition_dsp=json.loads(json.dumps({**f, "architecture": "CatLSTM"}))),
+            '"CatLSTM"',
+        ),
         (lambda f: nest(f, 6), "networks inside networks more than 4 deep"),
         (layers(condition_size=30), r"29 knobs \(condition_size 30"),
         (
@@ -194,7 +197,10 @@ def test_damaged_wavenets(change: Change, words: str) -> None:
             r"groups in a model of several sizes \(slimmable\)",
         ),
         (
-            lambda f: f["config"].update(layers=f["config"]["layers"][:1]),
+            lambda f: (
+                f["config"].update(layers=f["config"]["layers"][:1]),
+                f["weights"].__delitem__(slice(245, None)),
+            ),
             "3 audio outputs",
         ),
     ],
@@ -207,6 +213,14 @@ def test_wavenets_of_kinds_not_played_yet_are_named(change: Change, words: str) 
 def test_a_model_that_remembers_minutes_is_refused_before_an_engine_makes_room() -> None:
     file = wavenet_with(layer_array(dilations=[1 << 20, 1 << 20, 1]))
     assert "into the past" in refusal(file, kind=UnsupportedModel)
+
+
+def test_groups_that_grow_beyond_all_bounds_are_refused_before_they_are_written_out() -> None:
+    change = layers(channels=256, bottleneck=256, groups_input=256, kernel_size=200, kernel_sizes=None)
+    file = wavenet_with(lambda f: (f["config"]["layers"].pop(), change(f)))
+    file["config"]["layers"][0].update(input_size=1, head={"out_channels": 1, "bias": False})
+    file["weights"] = [0.0] * 354_817
+    assert "39,521,024 weights when its groups are written out" in refusal(file, kind=UnsupportedModel)
 
 
 def test_absurd_sizes_are_refused_by_count_without_making_room() -> None:
@@ -235,8 +249,10 @@ def test_a_container_within_a_container_is_refused() -> None:
 
 def test_other_nam_architectures() -> None:
     lstm = nam_file(random_recurrent(RNG(3)))
-    lstm["config"]["input_size"] = 2
-    assert "LSTM with 2 channels" in refusal(lstm, kind=UnsupportedModel)
+    lstm["config"]["out_channels"] = 2
+    assert "LSTM with 2 audio outputs" in refusal(lstm, kind=UnsupportedModel)
+    lstm["config"].update(out_channels=1, input_size=2, in_channels=3)
+    assert "in_channels is 3, but 2 (input_size)" in refusal(lstm)
     convnet = nam_file(random_convnet(RNG(3)))
     convnet["config"]["groups"] = 2
     assert "ConvNet with groups 2" in refusal(convnet, kind=UnsupportedModel)
