@@ -48,6 +48,7 @@ class History {
         data_((static_cast<size_t>(channels) * stride_ + kLanes - 1) / kLanes, Vec{}),
         now_(start_) {}
 
+  int channels() const { return channels_; }
   int stride() const { return stride_; }
 
   // Makes room for a block; rows then begin at now(). Call once a block, before writing.
