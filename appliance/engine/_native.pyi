@@ -88,3 +88,17 @@ class Pedal:
 
 def cpu_features() -> str:
     """Vector width and instruction set this build uses, for people."""
+
+def run_clocked_loop(
+    pedal: Pedal,
+    source: Buffer,
+    sample_rate_hz: int,
+    buffer_periods: int,
+    warm_up_periods: int,
+    wake_ns: Buffer,
+    busy_ns: Buffer,
+    engine_ns: Buffer,
+) -> int:
+    """The audio loop without Python, for `bench loop` to compare with: plays `source` (mono, 16 bit, looped) with the
+    demo card's clock and deadlines and fills the three arrays of int64, one entry a period, after a warm-up. Returns
+    the number of deadlines missed. Blocks, holding the interpreter lock."""

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "clocked_loop.hpp"
 #include "model.hpp"
 #include "pedal.hpp"
 #include "simd.hpp"
@@ -227,6 +228,23 @@ class PyPedal {
   PythonModel* python_model_ = nullptr;
 };
 
+// The loop in C++ (bench): plays `source`, notes into three arrays of int64.
+int64_t clocked_loop(PyPedal& self, nb::handle source, int sample_rate_hz, int buffer_periods, int64_t warm_up,
+                     nb::handle wake_ns, nb::handle busy_ns, nb::handle engine_ns) {
+  const Bytes bytes(source, false);
+  const Bytes wake(wake_ns, true), busy(busy_ns, true), engine(engine_ns, true);
+  Pedal& pedal = self.pedal();
+  pedal.configure_io({PcmFormat::kS16, 1, 0, PcmFormat::kS32, 2});
+  if (bytes.size() < size_t{2} * pedal.period_frames()) throw nb::value_error("source: shorter than one period");
+  if (busy.size() != wake.size() || engine.size() != wake.size()) throw nb::value_error("times: not of one length");
+  if (sample_rate_hz < 8000 || buffer_periods < 2) throw nb::value_error("at least 8000 Hz and 2 periods");
+  std::vector<uint8_t> playback(pedal.playback_bytes(pedal.period_frames()));
+  const ClockedSource clocked = {bytes.data(), static_cast<int64_t>(bytes.size()), sample_rate_hz, buffer_periods};
+  const auto at = [](const Bytes& times) { return reinterpret_cast<int64_t*>(times.data()); };
+  const auto count = static_cast<int64_t>(wake.size() / sizeof(int64_t));
+  return run_clocked_loop(pedal, clocked, playback.data(), warm_up, {at(wake), at(busy), at(engine), count});
+}
+
 #define FIELD(Struct, name) fields[#name] = offsetof(Struct, name)
 
 nb::dict shared_memory_layout() {
@@ -339,4 +357,8 @@ NB_MODULE(_native, module) {
       .def_prop_ro("last_engine_ns", [](PyPedal& self) { return self.pedal().last_engine_ns(); })
       .def_prop_ro("is_fading", [](PyPedal& self) { return self.pedal().is_fading(); })
       .def("reset", [](PyPedal& self) { self.pedal().reset(); });
+
+  module.def("run_clocked_loop", &clocked_loop, nb::arg("pedal"), nb::arg("source"), nb::arg("sample_rate_hz"),
+             nb::arg("buffer_periods"), nb::arg("warm_up_periods"), nb::arg("wake_ns"), nb::arg("busy_ns"),
+             nb::arg("engine_ns"));
 }
