@@ -280,6 +280,26 @@ def bench_engine(models: tuple[Path, ...], engines: tuple[str, ...], block: int,
     click.echo(benching.as_table(rows, rates_hz))
 
 
+@bench.command("cabinet", epilog=_examples("appliance bench cabinet", "appliance bench cabinet --ms 1000 --block 16"))
+@click.option(
+    "--ms", type=click.FloatRange(0.1, 1000), default=200.0, show_default=True, help="Length of the impulse response."
+)
+@click.option("--block", type=click.IntRange(1, 1024), default=64, show_default=True, help="Frames per period.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="JSON: {ms, taps, block, rate, ns_per_sample, worst_to_mean, direct_ns_per_sample, times_direct, "
+    "share_of_period}.",
+)
+def bench_cabinet(ms: float, block: int, as_json: bool) -> None:
+    """What a cabinet costs: time per sample, worst period against the mean, a direct FIR for comparison."""
+    from appliance.engine import bench_cabinet as benching
+
+    found = benching.bench_cabinet(ms, block)
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.as_text())
+
+
 @bench.command("loop", epilog=_examples("appliance bench loop --seconds 60 --period 16", "appliance bench loop --load"))
 @click.option("--seconds", type=click.FloatRange(0.5, 3600), default=10.0, show_default=True, help="For each loop.")
 @click.option("--period", type=click.IntRange(16, 1024), default=64, show_default=True, help="Frames per period.")
