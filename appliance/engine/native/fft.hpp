@@ -53,8 +53,10 @@ struct LanesOf<16> {
 template <int N>
 class RightAngleTransform {
  public:
-  // Either direction is this many units: the twist exp(±iπn/2N), the passes, and the transposition in four parts.
-  static constexpr int kUnits = log2_of(N) + 5;
+  // Either direction is this many units: the twist exp(±iπn/2N), the passes (both in pieces), and the transposition in
+  // four parts.
+  static constexpr int kPieces = N > 64 ? 2 : 1;
+  static constexpr int kUnits = kPieces * (1 + log2_of(N)) + 4;
 
   RightAngleTransform() : turns_r_(N), turns_i_(N), twist_r_(N), twist_i_(N), scratch_(2 * N) {
     // The turns of butterflies `span` apart are at span … 2·span - 1: exp(-iπj / span).
@@ -71,26 +73,34 @@ class RightAngleTransform {
 
   // N samples → spectrum, after units 0 … kUnits - 1 in this order.
   void forward(int unit, const float* samples, float* spectrum) noexcept {
-    if (unit == 0)
-      twist(samples);
-    else if (unit <= kWidePasses)
-      with_power_of_two<N / 2>(N >> unit, [&](auto span) { wide_pass<span, false>(scratch_.data()); });
-    else if (unit <= kWidePasses + 4)
-      transpose<kRows, kColumns>(scratch_.data(), spectrum, unit - kWidePasses - 1);
-    else
-      with_power_of_two<N / 2>(N >> (unit - 4), [&](auto span) { narrow_pass<span, false>(spectrum); });
+    const int piece = unit % kPieces;
+    if (unit < kTransposition) {
+      if (unit < kPieces) return twist(piece, samples);
+      const int span = N >> (unit / kPieces);
+      with_power_of_two<N / 2>(span, [&](auto fixed) { wide_pass<fixed, false>(piece, scratch_.data()); });
+    } else if (unit < kTransposition + 4) {
+      transpose<kRows, kColumns>(unit - kTransposition, scratch_.data(), spectrum);
+    } else {
+      const int span = N >> ((unit - 4) / kPieces);
+      with_power_of_two<N / 2>(span, [&](auto fixed) { narrow_pass<fixed, false>(piece, spectrum); });
+    }
   }
 
-  // Spectrum (overwritten) → the product's low and high half, N samples each, times N.
+  // Spectrum (overwritten) → the product's low and high half, N samples each, times N: the same steps backwards.
+  // The last kPieces units write low and high, from front to back.
   void inverse(int unit, float* spectrum, float* low, float* high) noexcept {
-    if (unit < kNarrowPasses)
-      with_power_of_two<N / 2>(1 << unit, [&](auto span) { narrow_pass<span, true>(spectrum); });
-    else if (unit < kNarrowPasses + 4)
-      transpose<kColumns, kRows>(spectrum, scratch_.data(), unit - kNarrowPasses);
-    else if (unit < kUnits - 1)
-      with_power_of_two<N / 2>(1 << (unit - 4), [&](auto span) { wide_pass<span, true>(scratch_.data()); });
-    else
-      untwist(low, high);
+    const int mirrored = kUnits - 1 - unit;
+    const int piece = unit % kPieces;
+    if (mirrored >= kTransposition + 4) {
+      const int span = N >> ((mirrored - 4) / kPieces);
+      with_power_of_two<N / 2>(span, [&](auto fixed) { narrow_pass<fixed, true>(piece, spectrum); });
+    } else if (mirrored >= kTransposition) {
+      transpose<kColumns, kRows>(mirrored - kTransposition, spectrum, scratch_.data());
+    } else {
+      if (mirrored < kPieces) return untwist(piece, low, high);
+      const int span = N >> (mirrored / kPieces);
+      with_power_of_two<N / 2>(span, [&](auto fixed) { wide_pass<fixed, true>(piece, scratch_.data()); });
+    }
   }
 
  private:
@@ -99,6 +109,8 @@ class RightAngleTransform {
   static constexpr int kWidePasses = log2_of(N) - kNarrowPasses;
   static constexpr int kColumns = 1 << kNarrowPasses;
   static constexpr int kRows = N / kColumns;
+  static constexpr int kTransposition = kPieces * (1 + kWidePasses);  // its first unit when going forward
+  static_assert(kColumns / 2 % kPieces == 0 && kTransposition % kPieces == 0);
 
   // Vectors are written out: left to itself the compiler vectorises some of these loops the wrong way round.
   static constexpr int kWidth = kLanes < kColumns ? kLanes : kColumns;
@@ -116,18 +128,18 @@ class RightAngleTransform {
     std::memcpy(to, &value, sizeof value);
   }
 
-  void twist(const float* samples) noexcept {
+  void twist(int piece, const float* samples) noexcept {
     float* to = scratch_.data();
-    for (int n = 0; n < N; n += kWidth) {
+    for (int n = piece * N / kPieces; n < (piece + 1) * N / kPieces; n += kWidth) {
       const auto x = get<Lanes>(samples + n);
       put<Lanes>(to + n, x * get<Lanes>(&twist_r_[n]));
       put<Lanes>(to + N + n, x * get<Lanes>(&twist_i_[n]));
     }
   }
 
-  void untwist(float* low, float* high) noexcept {
+  void untwist(int piece, float* low, float* high) noexcept {
     const float* from = scratch_.data();
-    for (int n = 0; n < N; n += kWidth) {
+    for (int n = piece * N / kPieces; n < (piece + 1) * N / kPieces; n += kWidth) {
       const auto r = get<Lanes>(from + n), i = get<Lanes>(from + N + n);
       const auto turn_r = get<Lanes>(&twist_r_[n]), turn_i = get<Lanes>(&twist_i_[n]);
       put<Lanes>(low + n, r * turn_r + i * turn_i);
@@ -158,25 +170,28 @@ class RightAngleTransform {
 
   // Butterflies at least kColumns apart: neighbours are neighbours in time.
   template <int Span, bool Inverse>
-  void wide_pass(float* data) noexcept {
+  void wide_pass(int piece, float* data) noexcept {
     if constexpr (Span >= kColumns) {
-      for (int first = 0; first < N; first += 2 * Span)
-        for (int j = 0; j < Span; j += kWidth)
-          butterflies<Inverse>(data + first + j, data + first + j + Span, get<Lanes>(&turns_r_[Span + j]),
-                               get<Lanes>(&turns_i_[Span + j]));
+      constexpr int kEach = N / 2 / kPieces;
+      for (int n = piece * kEach; n < (piece + 1) * kEach; n += kWidth) {
+        const int j = n % Span;
+        float* a = data + 2 * (n - j) + j;
+        butterflies<Inverse>(a, a + Span, get<Lanes>(&turns_r_[Span + j]), get<Lanes>(&turns_i_[Span + j]));
+      }
     }
   }
 
   // The others, on transposed data: rows of kRows that all turn alike.
   template <int Span, bool Inverse>
-  void narrow_pass(float* data) noexcept {
+  void narrow_pass(int piece, float* data) noexcept {
     if constexpr (Span < kColumns) {
-      for (int j = 0; j < Span; ++j) {
+      constexpr int kEach = kColumns / 2 / kPieces;
+      for (int pair = piece * kEach; pair < (piece + 1) * kEach; ++pair) {
+        const int j = pair % Span;
         const Lanes turn_r = turns_r_[Span + j] - Lanes{};
         const Lanes turn_i = turns_i_[Span + j] - Lanes{};
-        for (int column = j; column < kColumns; column += 2 * Span)
-          for (float* a = data + column * kRows; a < data + (column + 1) * kRows; a += kWidth)
-            butterflies<Inverse>(a, a + Span * kRows, turn_r, turn_i);
+        float* row = data + (2 * (pair - j) + j) * kRows;
+        for (float* a = row; a < row + kRows; a += kWidth) butterflies<Inverse>(a, a + Span * kRows, turn_r, turn_i);
       }
     }
   }
@@ -184,7 +199,7 @@ class RightAngleTransform {
   // A quarter of it: half the columns of the real or imaginary parts. In squares of four by four: pairs change places
   // within the rows, then between them.
   template <int Rows, int Columns>
-  static void transpose(const float* from, float* to, int quarter) noexcept {
+  static void transpose(int quarter, const float* from, float* to) noexcept {
     from += quarter / 2 * N;
     to += quarter / 2 * N;
     const int begin = quarter % 2 * (Columns / 2);

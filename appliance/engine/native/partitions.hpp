@@ -64,7 +64,7 @@ class Partitions {
   using Transform = RightAngleTransform<N>;
   static constexpr int kSpectrum = 2 * N;
   // Products are cut up further, so that a unit of them is about as much work as one of the transform.
-  static constexpr int kSliceBins = N < 256 ? N : 256;
+  static constexpr int kSliceBins = N < 128 ? N : 128;
   static constexpr int kSlices = N / kSliceBins;
 
   float* filter(int partition) { return filters_.data() + static_cast<size_t>(partition) * kSpectrum; }
@@ -75,7 +75,7 @@ class Partitions {
       transform_.forward(unit, complete_.data(), input(newest_));
     else if (unit < units_ - Transform::kUnits)
       multiply((unit - Transform::kUnits) / kSlices, (unit - Transform::kUnits) % kSlices);
-    else  // The last unit runs when the block is over: what it overwrites has been heard.
+    else  // The last units run at the very end of the block: what they overwrite has been heard.
       transform_.inverse(unit - (units_ - Transform::kUnits), sum_.data(), low_.data(), carried_.data());
   }
 
