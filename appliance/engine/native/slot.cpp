@@ -60,8 +60,7 @@ void Slot::warm() {
     const int frames = std::min(left, max_frames_);
     std::fill(audio.begin(), audio.end(), 0.0f);
     run_model(audio.data(), frames);
-    if (cabinet_) cabinet_->process(audio.data(), audio.data(), frames);
-    dc_block_.settle(audio[frames - 1]);
+    dc_block_.settle(audio[frames - 1]);  // and behind it the cabinet rests at zero
   }
 }
 
@@ -97,8 +96,10 @@ bool Slot::process(const float* in, float* out, int frames) noexcept {
   run_model(out, frames);
   if (gated)
     for (int t = 0; t < frames; ++t) out[t] *= gate_gains_[t];
-  if (cabinet_) cabinet_->process(out, out, frames);
   dc_block_.process(out, frames);
+  // Behind the DC block, so that on silence it is fed true zeros: of a constant a transform makes a pattern of
+  // rounding.
+  if (cabinet_) cabinet_->process(out, out, frames);
   level_.apply(out, frames);
 
   // NaN and infinity survive a multiplication by zero, everything else vanishes.
