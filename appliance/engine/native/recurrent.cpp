@@ -61,10 +61,13 @@ template <int NV>
 APPLIANCE_INLINE void lstm_step(Layer& layer, const float* x) {
   constexpr int Count = 4 * NV;
   Vec acc[Count];
+#pragma GCC unroll 32  // or GCC keeps wide ones in memory
   for (int i = 0; i < Count; ++i) acc[i] = layer.input_bias[i];
   for (int input = 0; input < layer.inputs; ++input)
+#pragma GCC unroll 32
     for (int i = 0; i < Count; ++i) acc[i] += layer.input_columns[input * Count + i] * x[input];
   add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(layer.h.data()), layer.hidden);
+#pragma GCC unroll 32
   for (int v = 0; v < NV; ++v) {
     const Vec in = sigmoid_exact(acc[v]);
     const Vec forget = sigmoid_exact(acc[NV + v]);
@@ -80,22 +83,51 @@ template <int NV>
 APPLIANCE_INLINE void gru_step(Layer& layer, const float* x) {
   constexpr int Count = 3 * NV;
   Vec acc[Count];  // r, z, and the recurrent part of n
+#pragma GCC unroll 32
   for (int i = 0; i < 2 * NV; ++i) acc[i] = layer.input_bias[i];
+#pragma GCC unroll 32
   for (int v = 0; v < NV; ++v) acc[2 * NV + v] = layer.hidden_bias[v];
   Vec candidate_input[NV];
+#pragma GCC unroll 32
   for (int v = 0; v < NV; ++v) candidate_input[v] = layer.input_bias[2 * NV + v];
   for (int input = 0; input < layer.inputs; ++input) {
     const Vec* column = layer.input_columns.data() + input * Count;
+#pragma GCC unroll 32
     for (int i = 0; i < 2 * NV; ++i) acc[i] += column[i] * x[input];
+#pragma GCC unroll 32
     for (int v = 0; v < NV; ++v) candidate_input[v] += column[2 * NV + v] * x[input];
   }
   add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(layer.h.data()), layer.hidden);
+#pragma GCC unroll 32
   for (int v = 0; v < NV; ++v) {
     const Vec reset = sigmoid_exact(acc[v]);
     const Vec update = sigmoid_exact(acc[NV + v]);
     const Vec candidate = tanh_exact(candidate_input[v] + reset * acc[2 * NV + v]);
     layer.h[v] = candidate + update * (layer.h[v] - candidate);
   }
+}
+
+// `Count` of the `stride` sums that a column adds to; they stay in registers while all columns are added.
+template <int Count>
+APPLIANCE_INLINE void add_group(Vec* sums, const Vec* columns, const float* values, int stride, int count) {
+  Vec acc[Count];
+#pragma GCC unroll 32
+  for (int i = 0; i < Count; ++i) acc[i] = sums[i];
+  for (int column = 0; column < count; ++column, columns += stride)
+#pragma GCC unroll 32
+    for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
+#pragma GCC unroll 32
+  for (int i = 0; i < Count; ++i) sums[i] = acc[i];
+}
+
+// sums[stride] += Σ columns[column][stride] · values[column], for widths known only when running.
+inline void add_columns_in_groups(Vec* sums, const Vec* columns, const float* values, int stride, int count) {
+  constexpr int kGroup = kRegisters == 32 ? 16 : 8;
+  int first = 0;
+  for (; first + kGroup <= stride; first += kGroup)
+    add_group<kGroup>(sums + first, columns + first, values, stride, count);
+  for (; first + 4 <= stride; first += 4) add_group<4>(sums + first, columns + first, values, stride, count);
+  for (; first < stride; ++first) add_group<1>(sums + first, columns + first, values, stride, count);
 }
 
 // Any width: the accumulators live in memory (`scratch`, 4 gates).
@@ -113,10 +145,7 @@ void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
       scratch[2 * nv + v] = layer.hidden_bias[v];
     }
   const float* h = reinterpret_cast<const float*>(layer.h.data());
-  for (int unit = 0; unit < layer.hidden; ++unit) {
-    const Vec* column = layer.hidden_columns.data() + static_cast<ptrdiff_t>(unit) * count;
-    for (int i = 0; i < count; ++i) scratch[i] += column[i] * h[unit];
-  }
+  add_columns_in_groups(scratch, layer.hidden_columns.data(), h, count, layer.hidden);
   for (int v = 0; v < nv; ++v) {
     if (cell == Cell::kLstm) {
       const Vec candidate = tanh_exact(scratch[2 * nv + v]);
