@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from appliance.engine.packing import pack_model, pack_patch
 from appliance.engine.reference import ReferenceEngine
-from appliance.formats.description import Description, multiply_adds_per_sample
+from appliance.formats.description import Description, WaveNet, multiply_adds_per_sample
 from tests import models
 from tests.arm import building
 from tests.engine.test_native_build import RATE_HZ, families
@@ -91,6 +92,32 @@ def test_an_output_that_is_off_by_more_than_the_tolerance_is_found(
     expected.tofile(case.with_suffix(".expected"))
     with pytest.raises(AssertionError, match="DISAGREES"):
         building.emulate(cpu, [programs / "compare", case])
+
+
+def test_tanh_is_exact_to_5e_7(built: tuple[str, Path], tmp_path: Path) -> None:
+    cpu, programs = built
+    # One channel, identity weights: the output is tanh of the input.
+    description = models.random_wavenet(np.random.default_rng(0), channels=(1,), dilations=((1,),))
+    network = description.architecture
+    assert isinstance(network, WaveNet)
+    array = replace(
+        network.arrays[0],
+        layers=(
+            replace(
+                network.arrays[0].layers[0],
+                conv_weight=np.zeros((1, 1, 3), np.float32),
+                conv_bias=np.zeros(1, np.float32),
+                mixin_weight=np.ones((1, 1), np.float32),
+            ),
+        ),
+        head_weight=np.ones((1, 1, 1), np.float32),
+        head_bias=None,
+    )
+    description = replace(description, architecture=replace(network, arrays=(array,), head_scale=1.0))
+    x = np.linspace(-12, 12, 20_001).astype(np.float32)
+    write_case(tmp_path / "tanh", description, x, np.zeros((0, len(x)), np.float32))
+    said = building.emulate(cpu, [programs / "compare", tmp_path / "tanh"])
+    assert float(said.split()[1]) <= 5e-7
 
 
 def test_whole_and_damaged_models_are_played_or_refused(built: tuple[str, Path], tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ APPLIANCE_INLINE Vec tanh_exact(Vec x) {
   Vec q = u * 2.366913571e-04f + 2.401184972e-02f;
   q = q * u + 4.630882544e-01f;
   q = q * u + 1.0f;
-  return x * p / q;
+  return quotient(x * p, q);
 }
 
 APPLIANCE_INLINE Vec sigmoid_exact(Vec x) {

@@ -33,6 +33,14 @@ constexpr int gates_of(Cell cell) {
   return cell == Cell::kLstm ? 4 : 3;
 }
 
+// GCC unrolls no loop of more than 16 rounds by itself and then keeps the accumulators in memory. Wide vectors seldom
+// need so many, and there this unrolling made narrow nets up to 30 % slower.
+#if defined(__aarch64__)
+#define APPLIANCE_UNROLL_ON_NEON _Pragma("GCC unroll 32")
+#else
+#define APPLIANCE_UNROLL_ON_NEON
+#endif
+
 // Below this many accumulators one chain of additions waits for itself: run two side by side.
 constexpr int kChains = 8;
 
@@ -61,13 +69,14 @@ template <int NV>
 APPLIANCE_INLINE void lstm_step(Layer& layer, const float* x) {
   constexpr int Count = 4 * NV;
   Vec acc[Count];
-#pragma GCC unroll 32  // or GCC keeps wide ones in memory
+  APPLIANCE_UNROLL_ON_NEON
   for (int i = 0; i < Count; ++i) acc[i] = layer.input_bias[i];
-  for (int input = 0; input < layer.inputs; ++input)
-#pragma GCC unroll 32
+  for (int input = 0; input < layer.inputs; ++input) {
+    APPLIANCE_UNROLL_ON_NEON
     for (int i = 0; i < Count; ++i) acc[i] += layer.input_columns[input * Count + i] * x[input];
+  }
   add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(layer.h.data()), layer.hidden);
-#pragma GCC unroll 32
+  APPLIANCE_UNROLL_ON_NEON
   for (int v = 0; v < NV; ++v) {
     const Vec in = sigmoid_exact(acc[v]);
     const Vec forget = sigmoid_exact(acc[NV + v]);
@@ -83,22 +92,22 @@ template <int NV>
 APPLIANCE_INLINE void gru_step(Layer& layer, const float* x) {
   constexpr int Count = 3 * NV;
   Vec acc[Count];  // r, z, and the recurrent part of n
-#pragma GCC unroll 32
+  APPLIANCE_UNROLL_ON_NEON
   for (int i = 0; i < 2 * NV; ++i) acc[i] = layer.input_bias[i];
-#pragma GCC unroll 32
+  APPLIANCE_UNROLL_ON_NEON
   for (int v = 0; v < NV; ++v) acc[2 * NV + v] = layer.hidden_bias[v];
   Vec candidate_input[NV];
-#pragma GCC unroll 32
+  APPLIANCE_UNROLL_ON_NEON
   for (int v = 0; v < NV; ++v) candidate_input[v] = layer.input_bias[2 * NV + v];
   for (int input = 0; input < layer.inputs; ++input) {
     const Vec* column = layer.input_columns.data() + input * Count;
-#pragma GCC unroll 32
+    APPLIANCE_UNROLL_ON_NEON
     for (int i = 0; i < 2 * NV; ++i) acc[i] += column[i] * x[input];
-#pragma GCC unroll 32
+    APPLIANCE_UNROLL_ON_NEON
     for (int v = 0; v < NV; ++v) candidate_input[v] += column[2 * NV + v] * x[input];
   }
   add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(layer.h.data()), layer.hidden);
-#pragma GCC unroll 32
+  APPLIANCE_UNROLL_ON_NEON
   for (int v = 0; v < NV; ++v) {
     const Vec reset = sigmoid_exact(acc[v]);
     const Vec update = sigmoid_exact(acc[NV + v]);

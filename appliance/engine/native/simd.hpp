@@ -8,6 +8,8 @@
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace appliance {
@@ -48,6 +50,20 @@ APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
 }
 APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
   return a > b ? a : b;
+}
+
+// a / b for ordinary b. The A53 and the A72 divide four floats in 20 to 40 cycles and nothing else meanwhile: there an
+// approximate reciprocal and two Newton steps, off by two units in the last place together, are quicker. Cores of
+// ARMv8.2 on, told by their dot product, divide quickly.
+APPLIANCE_INLINE Vec quotient(Vec a, Vec b) {
+#if defined(__aarch64__) && !defined(__ARM_FEATURE_DOTPROD)
+  float32x4_t reciprocal = vrecpeq_f32(b);
+  reciprocal *= vrecpsq_f32(b, reciprocal);
+  reciprocal *= vrecpsq_f32(b, reciprocal);
+  return a * reciprocal;
+#else
+  return a / b;
+#endif
 }
 APPLIANCE_INLINE float sum(Vec value) {
   float total = 0.0f;
