@@ -1,8 +1,8 @@
 """What a model will cost on a Raspberry Pi, told without one: estimates from emulation, never measurements.
 
 `pi_cost.json` holds, for each board's CPU, the instructions and cycles that `tests/arm/estimate.py` counted for
-well-known shapes (executed instructions from an emulator, their cycles from LLVM's model of the CPU), and weights fitted
-to those counts for every other shape. How they are made and what they leave out: docs/arm.md. The first call reads the
+well-known shapes (executed instructions from an emulator, their cycles from LLVM's model of the CPU), and weights
+fitted to those counts for every other shape. How they are made and what they leave out: docs/arm.md. The first call reads the
 file and may block.
 """
 
@@ -62,9 +62,9 @@ BOARDS = (
 # Widths that the compiled engine has a WaveNet kernel for, and with which activations (native/wavenet_fixed.cpp).
 _FIXED_CHANNELS = frozenset({2, 3, 4, 6, 8, 12, 16})
 _FIXED_ACTIVATIONS = frozenset({Act.TANH, Act.LEAKY_RELU})
+_FIXED_HIDDEN = frozenset({8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 64, 80})  # native/recurrent_fixed.cpp
 _EXACT = frozenset({Act.TANH, Act.SIGMOID, Act.SILU})  # a rational and a division; the others are a few instructions
 _LANES = 4
-_WIDEST_GATE = 6 * _LANES  # units that the engine keeps in registers (native/recurrent.cpp)
 
 
 @dataclass(frozen=True)
@@ -144,12 +144,17 @@ def features(architecture: Architecture) -> dict[str, float] | None:
 
 
 def _wavenet_features(network: WaveNet) -> Iterable[dict[str, float]]:
+    if network.condition is not None:
+        yield features(network.condition) or {}
+    for stage in network.head_stages:
+        yield {"general multiply-adds": float(stage.weight.size)}
     for array in network.arrays:
         yield {"general multiply-adds": float(array.rechannel_weight.size + array.head_weight.size)}
         for layer in array.layers:
             # The mix-in of each knob costs like any multiply-add.
             path = "fixed " if _has_kernel(layer) else "general "
             macs = layer.conv_weight.size + layer.mixin_weight.size + layer.out_weight.size
+            macs += 0 if layer.head_weight is None else layer.head_weight.size
             values = layer.out_weight.shape[1]
             yield {f"{path}multiply-adds": float(macs), f"{path}values": float(values), f"{path}layers": 1.0}
             yield _activations(layer.activation.kind, values, path)
@@ -160,14 +165,15 @@ def _wavenet_features(network: WaveNet) -> Iterable[dict[str, float]]:
 def _recurrent_features(network: Recurrent) -> Iterable[dict[str, float]]:
     for layer in network.layers:
         gates = layer.weight_hh.shape[0] // layer.weight_hh.shape[1]
-        units = _LANES * math.ceil(layer.weight_hh.shape[1] / _LANES)
         columns = layer.weight_hh.shape[1] + layer.weight_ih.shape[1]
+        hidden = layer.weight_hh.shape[1]
+        path = "gate " if hidden in _FIXED_HIDDEN else "general gate "
+        units = hidden if hidden in _FIXED_HIDDEN else _LANES * math.ceil(hidden / _LANES)
         # An LSTM has five exact activations a unit, a GRU three; each step waits for the one before.
         activations = 5 if gates == 4 else 3
-        width = "wide " if units > _WIDEST_GATE else ""
         yield {
-            f"{width}gate multiply-adds": float(gates * units * columns),
-            f"{width}gate activations": float(activations * units),
+            f"{path}multiply-adds": float(gates * units * columns),
+            f"{path}activations": float(activations * units),
             f"{'LSTM' if gates == 4 else 'GRU'} steps": 1.0,
         }
 
@@ -176,6 +182,8 @@ def _has_kernel(layer: WaveNetLayer) -> bool:
     channels, bottleneck = layer.out_weight.shape
     return (
         layer.gating is Gating.NONE
+        and layer.head_weight is None
+        and layer.films is None
         and channels == bottleneck
         and channels in _FIXED_CHANNELS
         and layer.activation.kind in _FIXED_ACTIVATIONS

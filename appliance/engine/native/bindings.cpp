@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "model.hpp"
+#include "peak.hpp"
 #include "pedal.hpp"
 #include "simd.hpp"
 
@@ -205,7 +206,10 @@ class PyPedal {
     rethrow();
   }
 
-  void swap_patch(nb::bytes patch) { pedal_->swap_patch(patch.c_str(), patch.size()); }
+  void swap_patch(nb::bytes patch) {
+    pedal_->swap_patch(patch.c_str(), patch.size());
+    python_model_ = nullptr;  // goes with the patch that fades out
+  }
 
   void set_controls(nb::handle payload) {
     const Bytes bytes(payload, false);
@@ -309,6 +313,7 @@ NB_MODULE(_native, module) {
   module.doc() = "The compiled engine: models and the chain.";
   module.def("shared_memory_layout", &shared_memory_layout);
   module.def("cpu_features", &cpu_features);
+  module.def("peak_gflops", &peak_gflops);
 
   nb::class_<PyModel>(module, "Model")
       .def(nb::init<nb::bytes, int>(), nb::arg("blob"), nb::arg("max_block_frames") = Model::kChunkFrames)
