@@ -117,7 +117,7 @@ def test_the_state_has_the_fields_the_table_of_commands_names(bench: Bench) -> N
     }  # fmt: skip
     assert set(bench.state["models"][0]) == {
         "id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs", "loudness_db", "esr",
-        "licence", "factory", "notes",
+        "licence", "factory", "notes", "pi_estimates",
     }  # fmt: skip
 
 

@@ -31,6 +31,27 @@ struct Layer {
   PackedRecurrent packed;
 };
 
+// `Count` of the `stride` sums that a column adds to; they stay in registers while all columns are added.
+template <int Count>
+APPLIANCE_INLINE void add_group(Vec* sums, const Vec* columns, const float* values, int stride, int count) {
+  Vec acc[Count];
+  for (int i = 0; i < Count; ++i) acc[i] = sums[i];
+  for (int column = 0; column < count; ++column, columns += stride)
+#pragma GCC unroll 16
+    for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
+  for (int i = 0; i < Count; ++i) sums[i] = acc[i];
+}
+
+// sums[stride] += Σ columns[column][stride] · values[column], for widths known only when running.
+inline void add_columns_in_groups(Vec* sums, const Vec* columns, const float* values, int stride, int count) {
+  constexpr int kGroup = kRegisters == 32 ? 16 : 8;
+  int first = 0;
+  for (; first + kGroup <= stride; first += kGroup)
+    add_group<kGroup>(sums + first, columns + first, values, stride, count);
+  for (; first + 4 <= stride; first += 4) add_group<4>(sums + first, columns + first, values, stride, count);
+  for (; first < stride; ++first) add_group<1>(sums + first, columns + first, values, stride, count);
+}
+
 // Any width: the accumulators live in memory (`scratch`, 4 gates).
 void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
   const int nv = layer.vectors;
@@ -46,10 +67,7 @@ void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
       scratch[2 * nv + v] = layer.hidden_bias[v];
     }
   const float* h = reinterpret_cast<const float*>(layer.h.data());
-  for (int unit = 0; unit < layer.hidden; ++unit) {
-    const Vec* column = layer.hidden_columns.data() + static_cast<ptrdiff_t>(unit) * count;
-    for (int i = 0; i < count; ++i) scratch[i] += column[i] * h[unit];
-  }
+  add_columns_in_groups(scratch, layer.hidden_columns.data(), h, count, layer.hidden);
   for (int v = 0; v < nv; ++v) {
     if (cell == Cell::kLstm) {
       const Vec candidate = tanh_exact(scratch[2 * nv + v]);

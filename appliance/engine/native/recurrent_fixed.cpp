@@ -55,10 +55,36 @@ APPLIANCE_INLINE Vec slice(const Vec (&vectors)[Count]) {
 // Below this many accumulators one chain of additions waits for itself: run several side by side.
 constexpr int kChainsWanted = 8;
 
+// More sums than registers hold beside a column and a value are added in groups: each goes through all columns.
+constexpr int kGroupMost = kRegisters == 32 ? 24 : 12;
+
+constexpr bool needs_groups(int count) {
+  return count > (kLanes == 4 ? 16 : kGroupMost);
+}
+
+template <int First, int Count>
+APPLIANCE_INLINE void add_in_groups(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
+  constexpr int Groups = (Count + kGroupMost - 1) / kGroupMost;
+  constexpr int Even = (Count + Groups - 1) / Groups;
+  constexpr int Size = Count - First < Even ? Count - First : Even;
+  Vec sums[Size];  // GCC unrolls no loop of more than 16 rounds by itself, and leaves what it indexes in memory
+#pragma GCC unroll 32
+  for (int i = 0; i < Size; ++i) sums[i] = acc[First + i];
+  const Vec* part = columns + First;
+  for (int column = 0; column < count; ++column, part += Count)
+#pragma GCC unroll 32
+    for (int i = 0; i < Size; ++i) sums[i] += part[i] * values[column];
+#pragma GCC unroll 32
+  for (int i = 0; i < Size; ++i) acc[First + i] = sums[i];
+  if constexpr (First + Size < Count) add_in_groups<First + Size>(acc, columns, values, count);
+}
+
 template <int Count>
 APPLIANCE_INLINE void add_columns(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
   constexpr int Chains = Count >= kChainsWanted ? 1 : Count >= 4 ? 2 : 4;
-  if constexpr (Chains == 1) {
+  if constexpr (needs_groups(Count)) {
+    add_in_groups<0>(acc, columns, values, count);
+  } else if constexpr (Chains == 1) {
     for (int column = 0; column < count; ++column, columns += Count)
 #pragma GCC unroll 32
       for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
@@ -82,6 +108,16 @@ APPLIANCE_INLINE void add_columns(Vec (&acc)[Count], const Vec* columns, const f
   }
 }
 
+template <int Count>
+APPLIANCE_INLINE void add_inputs(Vec (&acc)[Count], const PackedRecurrent& layer, const float* x) {
+  if constexpr (needs_groups(Count)) {
+    add_in_groups<0>(acc, layer.input_columns.data(), x, layer.inputs);
+  } else {
+    for (int input = 0; input < layer.inputs; ++input)
+      for (int i = 0; i < Count; ++i) acc[i] += layer.input_columns[input * Count + i] * x[input];
+  }
+}
+
 template <int H, int... unit>
 APPLIANCE_INLINE void update_lstm(const Vec (&gates)[vectors_of(4 * H)], Vec* h, Vec* c,
                                   std::integer_sequence<int, unit...>) {
@@ -99,8 +135,7 @@ APPLIANCE_INLINE void lstm_step(const PackedRecurrent& layer, Vec* h, Vec* c, co
   constexpr int Count = vectors_of(4 * H);
   Vec acc[Count];
   for (int i = 0; i < Count; ++i) acc[i] = layer.bias[i];
-  for (int input = 0; input < layer.inputs; ++input)
-    for (int i = 0; i < Count; ++i) acc[i] += layer.input_columns[input * Count + i] * x[input];
+  add_inputs(acc, layer, x);
   add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(h), H);
   for (int i = 0; i < Count; ++i) acc[i] = tanh_quick(acc[i]) * layer.gain[i] + layer.offset[i];
   update_lstm<H>(acc, h, c, std::make_integer_sequence<int, vectors_of(H)>{});
@@ -124,8 +159,7 @@ APPLIANCE_INLINE void gru_step(const PackedRecurrent& layer, Vec* h, const float
   constexpr int Count = vectors_of(3 * H);
   Vec input[Count], recurrent[Count] = {};
   for (int i = 0; i < Count; ++i) input[i] = layer.bias[i];
-  for (int number = 0; number < layer.inputs; ++number)
-    for (int i = 0; i < Count; ++i) input[i] += layer.input_columns[number * Count + i] * x[number];
+  add_inputs(input, layer, x);
   add_columns<Count>(recurrent, layer.hidden_columns.data(), reinterpret_cast<const float*>(h), H);
   Vec gates[Count];
   for (int i = 0; i < vectors_of(2 * H); ++i) gates[i] = tanh_quick(input[i] + recurrent[i]) * 0.5f + 0.5f;
