@@ -2,8 +2,8 @@
 
 `pi_cost.json` holds, for each board's CPU, the instructions and cycles that `tests/arm/estimate.py` counted for
 well-known shapes (executed instructions from an emulator, their cycles from LLVM's model of the CPU), and weights
-fitted to those counts for every other shape. How they are made and what they leave out: docs/arm.md. The first call reads the
-file and may block.
+fitted to those counts for every other shape. How they are made and what they leave out: docs/arm.md. The first call
+reads the file and may block.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from appliance.formats.description import (
 PERIODS = (16, 32, 64, 128, 256)
 PLAYING_RATE_HZ = 48_000
 
-# What the counts leave out: history that has to come from the second-level cache, mispredicted branches, and memory
-# that others use. The best published engine for A2 full needs 1.25 times what its multiply-adds alone would on a
-# Cortex-A76 with loads and activations counted, so that much is added; the truth may be off by the margin either way.
+# Added for what the counts leave out: history that comes from the second-level cache, mispredicted branches, memory
+# that others use. A choice, not a measurement; it leaves A2 full on a Cortex-A76 near the 5.0 % of a core that the best
+# published engine was measured at there. The truth may be off by the margin either way.
 _ALLOWANCE = 1.25
 MARGIN = 0.3
 
