@@ -8,6 +8,7 @@
 
 #include "activations.hpp"
 #include "model.hpp"
+#include "state_delay.hpp"
 
 namespace appliance {
 
@@ -26,7 +27,8 @@ struct Layer {
   Rows input_bias;      // [gate][vector]
   Rows hidden_bias;     // [vector]: GRU's recurrent bias of n; unused in LSTM (added into input_bias)
   Rows initial_h, initial_c;
-  Rows h, c;  // state
+  Rows h, c;         // state
+  StateDelay delay;  // on when the net runs faster than it was trained
 };
 
 constexpr int gates_of(Cell cell) {
@@ -143,21 +145,40 @@ void layer_block(Layer& layer, const float* x, int x_stride, Vec* out, int frame
   }
 }
 
+// At a higher rate: the state comes back later (state_delay.hpp), the step is the same.
+template <Cell cell, int NV>
+void layer_block_delayed(Layer& layer, const float* x, int x_stride, Vec* out, int frames) {
+  for (int t = 0; t < frames; ++t, x += x_stride, out += NV) {
+    layer.delay.recall(layer.h.data(), layer.c.data());
+    if constexpr (cell == Cell::kLstm)
+      lstm_step<NV>(layer, x);
+    else
+      gru_step<NV>(layer, x);
+    layer.delay.remember(layer.h.data(), layer.c.data());
+    for (int v = 0; v < NV; ++v) out[v] = layer.h[v];
+  }
+}
+
+template <Cell cell, int NV>
+BlockKernel kernel_of(bool delayed) {
+  return delayed ? layer_block_delayed<cell, NV> : layer_block<cell, NV>;
+}
+
 template <Cell cell>
-BlockKernel find_kernel(int vectors) {
+BlockKernel find_kernel(int vectors, bool delayed) {
   switch (vectors) {
     case 1:
-      return layer_block<cell, 1>;
+      return kernel_of<cell, 1>(delayed);
     case 2:
-      return layer_block<cell, 2>;
+      return kernel_of<cell, 2>(delayed);
     case 3:
-      return layer_block<cell, 3>;
+      return kernel_of<cell, 3>(delayed);
     case 4:
-      return layer_block<cell, 4>;
+      return kernel_of<cell, 4>(delayed);
     case 5:
-      return layer_block<cell, 5>;
+      return kernel_of<cell, 5>(delayed);
     case 6:
-      return kRegisters == 32 ? layer_block<cell, 6> : nullptr;
+      return kRegisters == 32 ? kernel_of<cell, 6>(delayed) : nullptr;
     default:
       return nullptr;
   }
@@ -165,7 +186,7 @@ BlockKernel find_kernel(int vectors) {
 
 class RecurrentNetwork final : public Network {
  public:
-  RecurrentNetwork(BlobReader& blob, int inputs, int max_frames) : inputs_(inputs) {
+  RecurrentNetwork(BlobReader& blob, int inputs, int max_frames) : inputs_(inputs), stretch_(blob.stretch()) {
     cell_ = static_cast<Cell>(blob.integer("cell", 0, 1));
     const int layer_count = blob.integer("layers", 1, kMaxLayers);
     size_t widest = 0;
@@ -182,12 +203,13 @@ class RecurrentNetwork final : public Network {
   }
 
   // A recurrent net never wholly forgets; half a second of silence is what players run to settle one.
-  int receptive_field() const noexcept override { return 24000; }
+  int receptive_field() const noexcept override { return static_cast<int>(24000 * stretch_); }
 
   void reset() noexcept override {
     for (Layer& layer : layers_) {
       layer.h = layer.initial_h;
       layer.c = layer.initial_c;
+      layer.delay.fill(layer.initial_h.data(), layer.initial_c.data());
     }
   }
 
@@ -204,13 +226,16 @@ class RecurrentNetwork final : public Network {
     for (size_t number = 0; number < layers_.size(); ++number) {
       Layer& layer = layers_[number];
       hidden = outputs_[number % 2].data();
-      const auto kernel =
-          cell_ == Cell::kLstm ? find_kernel<Cell::kLstm>(layer.vectors) : find_kernel<Cell::kGru>(layer.vectors);
+      const bool delayed = layer.delay.is_on();
+      const auto kernel = cell_ == Cell::kLstm ? find_kernel<Cell::kLstm>(layer.vectors, delayed)
+                                               : find_kernel<Cell::kGru>(layer.vectors, delayed);
       if (kernel != nullptr) {
         kernel(layer, x, x_stride, hidden, frames);
       } else {
         for (int t = 0; t < frames; ++t) {
+          if (delayed) layer.delay.recall(layer.h.data(), layer.c.data());
           general_step(cell_, layer, x + static_cast<ptrdiff_t>(t) * x_stride, scratch_.data());
+          if (delayed) layer.delay.remember(layer.h.data(), layer.c.data());
           std::copy_n(layer.h.data(), layer.vectors, hidden + static_cast<ptrdiff_t>(t) * layer.vectors);
         }
       }
@@ -272,10 +297,12 @@ class RecurrentNetwork final : public Network {
                                  layer.hidden, layer.vectors);
     layer.initial_h = spread(blob.floats(layer.hidden), 1, layer.hidden, layer.vectors);
     layer.initial_c = spread(blob.floats(layer.hidden), 1, layer.hidden, layer.vectors);
+    layer.delay.prepare(stretch_, layer.vectors);
     return layer;
   }
 
   int inputs_;
+  double stretch_;
   Cell cell_ = Cell::kLstm;
   std::vector<Layer> layers_;
   Rows head_;

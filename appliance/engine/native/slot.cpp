@@ -7,7 +7,7 @@ namespace appliance {
 
 namespace {
 constexpr uint32_t kPatchMagic = 0x48435450;  // "PTCH"
-constexpr uint32_t kPatchVersion = 1;
+constexpr uint32_t kPatchVersion = 2;
 }  // namespace
 
 Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, std::unique_ptr<OutsideModel> outside)
@@ -31,6 +31,7 @@ Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, 
     throw BadBlob("the patch was made for " + std::to_string(patch_rate_hz) + " Hz, the pedal runs at " +
                   std::to_string(sample_rate_hz) + " Hz");
   normalise_gain_ = reader.f32();
+  const int oversample = reader.integer("oversampling", 1, 4);
   const uint32_t model_bytes = reader.u32();
   const uint32_t cabinet_frames = reader.u32();
   knob_count_ = reader.integer("knobs", 0, kMaxKnobs);
@@ -38,7 +39,7 @@ Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, 
   const std::vector<float> cabinet = reader.floats(cabinet_frames);
   reader.expect_end();
   if (model_bytes > 0 && !outside_) {
-    model_ = std::make_unique<Model>(model, model_bytes, max_frames);
+    model_ = std::make_unique<PlayedModel>(model, model_bytes, max_frames, sample_rate_hz, oversample);
     if (model_->knob_count() != knob_count_) throw BadBlob("the patch and its model do not have the same knobs");
   }
   if (!cabinet.empty())

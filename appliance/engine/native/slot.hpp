@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "convolver.hpp"
-#include "model.hpp"
+#include "played_model.hpp"
 #include "shared_memory.hpp"
 #include "stages.hpp"
 
@@ -38,6 +38,9 @@ class Slot {
   // Runs silence through the whole receptive field, with the knobs where they are. Slow; not for the audio thread.
   void warm();
 
+  // How late the sound comes out, in frames.
+  int latency_frames() const noexcept { return model_ ? model_->latency_frames() : 0; }
+
   float gate_gain() const noexcept { return gate_.is_off() ? 1.0f : gate_.gain(); }
   void reset() noexcept;
 
@@ -47,7 +50,7 @@ class Slot {
   uint32_t generation_ = 0;
   float normalise_gain_ = 1.0f;
   int max_frames_;
-  std::unique_ptr<Model> model_;  // null: the signal goes straight to the cabinet
+  std::unique_ptr<PlayedModel> model_;  // null: the signal goes straight to the cabinet
   std::unique_ptr<OutsideModel> outside_;
   std::unique_ptr<Convolver> cabinet_;  // null: none
   int knob_count_ = 0;

@@ -85,13 +85,14 @@ class WaveNet final : public Network {
         array.kernels.push_back(fixed ? fixed->kernel : general_layer);
         scratch_rows = std::max<size_t>(scratch_rows, layer.convolution.outputs + layer.bottleneck);
       }
-      array.head = read_convolution(blob, head_size, array.bottleneck, head_taps, 1, general_rows, true);
+      array.head =
+          read_convolution(blob, head_size, array.bottleneck, head_taps, blob.whole_stretch(), general_rows, true);
       if (last) {
         for (float& weight : array.head.weights) weight *= head_scale;
         for (float& bias : array.head.bias) bias *= head_scale;
       }
-      array.head_history =
-          History(array.bottleneck, budget_.past_frames(array.bottleneck, head_taps, 1), max_frames, ++stagger);
+      const int head_past_frames = budget_.past_frames(array.bottleneck, head_taps, blob.whole_stretch());
+      array.head_history = History(array.bottleneck, head_past_frames, max_frames, ++stagger);
       head_outputs = head_size;
       arrays_.push_back(std::move(array));
     }
@@ -174,7 +175,7 @@ class WaveNet final : public Network {
     layer.channels = array.channels;
     layer.bottleneck = array.bottleneck;
     const int taps = blob.integer("taps", 1, kMaxTaps);
-    const int dilation = blob.integer("dilation", 1, kMaxDilation);
+    const int dilation = blob.integer("dilation", 1, kMaxDilation) * blob.whole_stretch();
     const int past_frames = budget_.past_frames(layer.channels, taps, dilation);
     layer.gating = static_cast<Gating>(blob.integer("gating", 0, 2));
     layer.activation = Activation::read(blob);
