@@ -15,6 +15,7 @@ import numpy as np
 from appliance.formats.description import (
     Act,
     Activation,
+    Architecture,
     Array,
     Cell,
     ConvNet,
@@ -68,11 +69,16 @@ class _Writer:
         self.f32(activation.slope)
 
 
+def kind_number(architecture: Architecture) -> int:
+    """The number of a family: `enum class ModelKind` in native/model.hpp."""
+    return _KINDS.index(type(architecture))
+
+
 def pack_model(description: Description) -> bytes:
     """The model blob of a description. Pure; may take milliseconds for large models."""
     writer = _Writer()
     architecture = description.architecture
-    writer.u32(MODEL_MAGIC, MODEL_VERSION, _KINDS.index(type(architecture)))
+    writer.u32(MODEL_MAGIC, MODEL_VERSION, kind_number(architecture))
     writer.u32(description.sample_rate_hz, 1 + len(description.knobs))
     writer.f32(10 ** (description.input_gain_db / 20), 10 ** (description.output_gain_db / 20))
     writer.u32(int(isinstance(architecture, Recurrent) and architecture.skip))
