@@ -304,3 +304,18 @@ def bench_loop(seconds: float, period: int, rate: int, model: Path | None, as_js
     patch = rendering.patch_for(read_model(model), None, rate)
     result = benching.bench_loop(seconds, period, rate, patch)
     click.echo(json.dumps(result, indent=2) if as_json else benching.as_text(result))
+
+
+@bench.command("aliasing", epilog=_examples("appliance bench aliasing crunch.nam lead.nam"))
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=EXISTING_FILE)
+@click.option(
+    "--rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Sample rate in Hz."
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON list, one object per row.")
+def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
+    """Aliases of a distorted sine, in dB of the sound, at 1, 2 and 4 times oversampling."""
+    from appliance.engine import aliasing
+    from appliance.formats.read import read_model
+
+    rows = aliasing.measure([(model.name, read_model(model)) for model in models], rate)
+    click.echo(json.dumps(aliasing.as_json(rows), indent=2) if as_json else aliasing.as_table(rows))

@@ -167,7 +167,7 @@ def pack_patch(
         (
             struct.pack("<2I", generation, sample_rate_hz),
             struct.pack("<f", 10 ** (normalise_gain_db / 20)),
-            struct.pack("<4I", oversample, len(model_blob), len(frames), _knob_count(model_blob)),
+            struct.pack("<4I", len(model_blob), len(frames), _knob_count(model_blob), oversample),
             model_blob,
             frames.tobytes(),
         )

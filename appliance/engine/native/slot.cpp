@@ -31,10 +31,10 @@ Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, 
     throw BadBlob("the patch was made for " + std::to_string(patch_rate_hz) + " Hz, the pedal runs at " +
                   std::to_string(sample_rate_hz) + " Hz");
   normalise_gain_ = reader.f32();
-  const int oversample = reader.integer("oversampling", 1, 4);
   const uint32_t model_bytes = reader.u32();
   const uint32_t cabinet_frames = reader.u32();
   knob_count_ = reader.integer("knobs", 0, kMaxKnobs);
+  const int oversample = reader.integer("oversampling", 1, 4);
   const uint8_t* model = reader.bytes(model_bytes);
   const std::vector<float> cabinet = reader.floats(cabinet_frames);
   reader.expect_end();
