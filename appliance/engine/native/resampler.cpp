@@ -90,7 +90,7 @@ float Resampler::sample_at(const float* first) const noexcept {
     far_sum += load(far + tap) * x;
   }
   const float between = place - static_cast<float>(phase);
-  return (1.0f - between) * sum(near_sum) + between * sum(far_sum);
+  return sum(near_sum + between * (far_sum - near_sum));
 }
 
 int Resampler::push(const float* in, int frames, float* out, int most, int* arrivals) noexcept {
