@@ -42,14 +42,14 @@ clean:
 
 $(VENV)/bin/python:
 	@./system/packages.sh build
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/base.stamp: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
 	@echo "Setting up: the first time this takes a few minutes."
-	$(PIP) install -c constraints.txt -e .
+	@$(PIP) install -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
 	@./system/packages.sh build test
-	$(PIP) install -c constraints.txt -C cmake.define.APPLIANCE_WERROR=ON -e '.[dev]'
+	@$(PIP) install -c constraints.txt -C cmake.define.APPLIANCE_WERROR=ON -e '.[dev]'
 	@touch $@ $(VENV)/base.stamp

@@ -108,7 +108,7 @@ def run(
     else:
         capture = input_device or output_device
         playback = output_device or input_device
-        audio += ["--input", str(capture), "--output", str(playback), "--channel", str(channel - 1)]
+        audio += ["--input", str(capture), "--output", str(playback), "--channel", str(channel)]
     if sample_format:
         audio += ["--format", sample_format]
     if core:

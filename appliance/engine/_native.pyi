@@ -107,3 +107,6 @@ class Pedal:
 def rate_plan(kind: int, model_rate_hz: int, session_rate_hz: int, oversample: int) -> RatePlanDict: ...
 def cpu_features() -> str:
     """Vector width and instruction set this build uses, for people."""
+
+def peak_gflops() -> float:
+    """Multiply-adds this core can do at best, in billions of floating-point operations a second. Takes about 20 ms."""

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "peak.hpp"
 #include "pedal.hpp"
 #include "played_model.hpp"
 #include "simd.hpp"
@@ -206,7 +207,10 @@ class PyPedal {
     rethrow();
   }
 
-  void swap_patch(nb::bytes patch) { pedal_->swap_patch(patch.c_str(), patch.size()); }
+  void swap_patch(nb::bytes patch) {
+    pedal_->swap_patch(patch.c_str(), patch.size());
+    python_model_ = nullptr;  // goes with the patch that fades out
+  }
 
   void set_controls(nb::handle payload) {
     const Bytes bytes(payload, false);
@@ -322,6 +326,7 @@ NB_MODULE(_native, module) {
   module.def("cpu_features", &cpu_features);
   module.def("rate_plan", &rate_plan, nb::arg("kind"), nb::arg("model_rate_hz"), nb::arg("session_rate_hz"),
              nb::arg("oversample"));
+  module.def("peak_gflops", &peak_gflops);
 
   nb::class_<PyModel>(module, "Model")
       .def(nb::init<nb::bytes, int, int, int>(), nb::arg("blob"), nb::arg("max_block_frames") = Model::kChunkFrames,

@@ -9,8 +9,21 @@ namespace appliance {
 
 namespace {
 constexpr uint32_t kMagic = 0x4C444D41;  // "AMDL"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 }  // namespace
+
+std::unique_ptr<Network> make_network(int kind, BlobReader& blob, int inputs, int max_frames, int depth) {
+  switch (kind) {
+    case 0:
+      return make_wavenet(blob, inputs, max_frames, depth);
+    case 1:
+      return make_recurrent(blob, inputs, max_frames);
+    case 2:
+      return make_convnet(blob, inputs, max_frames);
+    default:
+      return make_linear(blob, inputs, max_frames);
+  }
+}
 
 ModelHeader ModelHeader::read(BlobReader& reader) {
   if (reader.u32() != kMagic) throw BadBlob("this is not a prepared model");
@@ -18,7 +31,7 @@ ModelHeader ModelHeader::read(BlobReader& reader) {
     throw BadBlob("prepared for engine layout " + std::to_string(version) + ", this is " + std::to_string(kVersion) +
                   ": prepare the model file again");
   ModelHeader header;
-  header.kind = static_cast<ModelKind>(reader.integer("kind", 0, 3));
+  header.kind = static_cast<ModelKind>(reader.integer("kind", 0, kKinds - 1));
   header.sample_rate_hz = reader.integer("sample rate", 1000, 1000000);
   header.inputs = reader.integer("inputs", 1, 1 + kMaxKnobs);
   return header;
@@ -36,20 +49,8 @@ Model::Model(const void* blob, size_t bytes, int max_block_frames, double stretc
   output_gain_ = reader.f32();
   skip_ = reader.integer("skip", 0, 1) == 1;
   chunk_frames_ = std::min(std::max(max_block_frames, 1), kChunkFrames);
-  switch (header.kind) {
-    case ModelKind::kWaveNet:
-      network_ = make_wavenet(reader, inputs, chunk_frames_);
-      break;
-    case ModelKind::kRecurrent:
-      network_ = make_recurrent(reader, inputs, chunk_frames_);
-      break;
-    case ModelKind::kConvNet:
-      network_ = make_convnet(reader, inputs, chunk_frames_);
-      break;
-    case ModelKind::kLinear:
-      network_ = make_linear(reader, inputs, chunk_frames_);
-      break;
-  }
+  network_ = make_network(static_cast<int>(header.kind), reader, inputs, chunk_frames_);
+  if (network_->outputs() != 1) throw BadBlob("prepared model: it has more than one output");
   reader.expect_end();
   const int stride = round_up(chunk_frames_, kTileFrames) + kTileFrames;
   rows_.assign(static_cast<size_t>(stride) * (inputs + 1), 0.0f);

@@ -8,6 +8,7 @@
 
 #include "activations.hpp"
 #include "model.hpp"
+#include "recurrent_fixed.hpp"
 #include "state_delay.hpp"
 
 namespace appliance {
@@ -15,8 +16,6 @@ namespace appliance {
 namespace {
 
 using Rows = std::vector<Vec>;  // vectors, so that the storage is aligned
-
-enum class Cell : int { kLstm, kGru };
 
 struct Layer {
   int inputs = 0;
@@ -29,76 +28,10 @@ struct Layer {
   Rows initial_h, initial_c;
   Rows h, c;         // state
   StateDelay delay;  // on when the net runs faster than it was trained
+
+  RecurrentKernel kernel = nullptr;  // for this width, with its own weights; null: the general way
+  PackedRecurrent packed;
 };
-
-constexpr int gates_of(Cell cell) {
-  return cell == Cell::kLstm ? 4 : 3;
-}
-
-// Below this many accumulators one chain of additions waits for itself: run two side by side.
-constexpr int kChains = 8;
-
-template <int Count>
-APPLIANCE_INLINE void add_columns(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
-  if constexpr (Count >= kChains) {
-    for (int column = 0; column < count; ++column, columns += Count)
-#pragma GCC unroll 32
-      for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
-  } else {
-    Vec other[Count] = {};
-    int column = 0;
-    for (; column + 2 <= count; column += 2, columns += 2 * Count)
-#pragma GCC unroll 32
-      for (int i = 0; i < Count; ++i) {
-        acc[i] += columns[i] * values[column];
-        other[i] += columns[Count + i] * values[column + 1];
-      }
-    if (column < count)
-      for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
-    for (int i = 0; i < Count; ++i) acc[i] += other[i];
-  }
-}
-
-template <int NV>
-APPLIANCE_INLINE void lstm_step(Layer& layer, const float* x) {
-  constexpr int Count = 4 * NV;
-  Vec acc[Count];
-  for (int i = 0; i < Count; ++i) acc[i] = layer.input_bias[i];
-  for (int input = 0; input < layer.inputs; ++input)
-    for (int i = 0; i < Count; ++i) acc[i] += layer.input_columns[input * Count + i] * x[input];
-  add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(layer.h.data()), layer.hidden);
-  for (int v = 0; v < NV; ++v) {
-    const Vec in = sigmoid_exact(acc[v]);
-    const Vec forget = sigmoid_exact(acc[NV + v]);
-    const Vec candidate = tanh_exact(acc[2 * NV + v]);
-    const Vec out = sigmoid_exact(acc[3 * NV + v]);
-    const Vec cell = forget * layer.c[v] + in * candidate;
-    layer.c[v] = cell;
-    layer.h[v] = out * tanh_exact(cell);
-  }
-}
-
-template <int NV>
-APPLIANCE_INLINE void gru_step(Layer& layer, const float* x) {
-  constexpr int Count = 3 * NV;
-  Vec acc[Count];  // r, z, and the recurrent part of n
-  for (int i = 0; i < 2 * NV; ++i) acc[i] = layer.input_bias[i];
-  for (int v = 0; v < NV; ++v) acc[2 * NV + v] = layer.hidden_bias[v];
-  Vec candidate_input[NV];
-  for (int v = 0; v < NV; ++v) candidate_input[v] = layer.input_bias[2 * NV + v];
-  for (int input = 0; input < layer.inputs; ++input) {
-    const Vec* column = layer.input_columns.data() + input * Count;
-    for (int i = 0; i < 2 * NV; ++i) acc[i] += column[i] * x[input];
-    for (int v = 0; v < NV; ++v) candidate_input[v] += column[2 * NV + v] * x[input];
-  }
-  add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(layer.h.data()), layer.hidden);
-  for (int v = 0; v < NV; ++v) {
-    const Vec reset = sigmoid_exact(acc[v]);
-    const Vec update = sigmoid_exact(acc[NV + v]);
-    const Vec candidate = tanh_exact(candidate_input[v] + reset * acc[2 * NV + v]);
-    layer.h[v] = candidate + update * (layer.h[v] - candidate);
-  }
-}
 
 // Any width: the accumulators live in memory (`scratch`, 4 gates).
 void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
@@ -131,59 +64,6 @@ void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
   }
 }
 
-// One layer over a block: x rows are [frame][x_stride]; h after each frame goes to `out` [frame][vectors].
-using BlockKernel = void (*)(Layer&, const float* x, int x_stride, Vec* out, int frames);
-
-template <Cell cell, int NV>
-void layer_block(Layer& layer, const float* x, int x_stride, Vec* out, int frames) {
-  for (int t = 0; t < frames; ++t, x += x_stride, out += NV) {
-    if constexpr (cell == Cell::kLstm)
-      lstm_step<NV>(layer, x);
-    else
-      gru_step<NV>(layer, x);
-    for (int v = 0; v < NV; ++v) out[v] = layer.h[v];
-  }
-}
-
-// At a higher rate: the state comes back later (state_delay.hpp), the step is the same.
-template <Cell cell, int NV>
-void layer_block_delayed(Layer& layer, const float* x, int x_stride, Vec* out, int frames) {
-  for (int t = 0; t < frames; ++t, x += x_stride, out += NV) {
-    layer.delay.recall(layer.h.data(), layer.c.data());
-    if constexpr (cell == Cell::kLstm)
-      lstm_step<NV>(layer, x);
-    else
-      gru_step<NV>(layer, x);
-    layer.delay.remember(layer.h.data(), layer.c.data());
-    for (int v = 0; v < NV; ++v) out[v] = layer.h[v];
-  }
-}
-
-template <Cell cell, int NV>
-BlockKernel kernel_of(bool delayed) {
-  return delayed ? layer_block_delayed<cell, NV> : layer_block<cell, NV>;
-}
-
-template <Cell cell>
-BlockKernel find_kernel(int vectors, bool delayed) {
-  switch (vectors) {
-    case 1:
-      return kernel_of<cell, 1>(delayed);
-    case 2:
-      return kernel_of<cell, 2>(delayed);
-    case 3:
-      return kernel_of<cell, 3>(delayed);
-    case 4:
-      return kernel_of<cell, 4>(delayed);
-    case 5:
-      return kernel_of<cell, 5>(delayed);
-    case 6:
-      return kRegisters == 32 ? kernel_of<cell, 6>(delayed) : nullptr;
-    default:
-      return nullptr;
-  }
-}
-
 class RecurrentNetwork final : public Network {
  public:
   RecurrentNetwork(BlobReader& blob, int inputs, int max_frames) : inputs_(inputs), stretch_(blob.stretch()) {
@@ -197,7 +77,8 @@ class RecurrentNetwork final : public Network {
     head_ = spread(blob.floats(layers_.back().hidden), 1, layers_.back().hidden, layers_.back().vectors);
     head_bias_ = blob.f32();
     interleaved_.assign(static_cast<size_t>(inputs) * max_frames, 0.0f);
-    for (Rows& rows : outputs_) rows.assign(widest * max_frames, Vec{});
+    outputs_.assign(static_cast<size_t>(layers_.back().vectors) * max_frames, Vec{});
+    between_.assign(widest, Vec{});
     scratch_.assign(5 * widest, Vec{});
     reset();
   }
@@ -222,27 +103,22 @@ class RecurrentNetwork final : public Network {
       x = interleaved_.data();
       x_stride = inputs_;
     }
-    Vec* hidden = outputs_[0].data();
-    for (size_t number = 0; number < layers_.size(); ++number) {
-      Layer& layer = layers_[number];
-      hidden = outputs_[number % 2].data();
-      const bool delayed = layer.delay.is_on();
-      const auto kernel = cell_ == Cell::kLstm ? find_kernel<Cell::kLstm>(layer.vectors, delayed)
-                                               : find_kernel<Cell::kGru>(layer.vectors, delayed);
-      if (kernel != nullptr) {
-        kernel(layer, x, x_stride, hidden, frames);
-      } else {
-        for (int t = 0; t < frames; ++t) {
-          if (delayed) layer.delay.recall(layer.h.data(), layer.c.data());
-          general_step(cell_, layer, x + static_cast<ptrdiff_t>(t) * x_stride, scratch_.data());
-          if (delayed) layer.delay.remember(layer.h.data(), layer.c.data());
-          std::copy_n(layer.h.data(), layer.vectors, hidden + static_cast<ptrdiff_t>(t) * layer.vectors);
+    Vec* hidden = outputs_.data();
+    const int vectors = layers_.back().vectors;
+    if (layers_.size() == 1) {
+      run_layer(layers_.front(), x, x_stride, hidden, frames);
+    } else {
+      // Layer by layer within each frame: while one layer waits for its own last step, the processor has the other's to
+      // do.
+      for (int t = 0; t < frames; ++t) {
+        const float* input = x + static_cast<ptrdiff_t>(t) * x_stride;
+        for (Layer& layer : layers_) {
+          Vec* output = hidden + static_cast<ptrdiff_t>(t) * vectors;
+          run_layer(layer, input, 0, &layer == &layers_.back() ? output : between_.data(), 1);
+          input = reinterpret_cast<const float*>(layer.h.data());
         }
       }
-      x = reinterpret_cast<const float*>(hidden);
-      x_stride = layer.vectors * kLanes;
     }
-    const int vectors = layers_.back().vectors;
     for (int t = 0; t < frames; ++t) {
       Vec total = hidden[static_cast<ptrdiff_t>(t) * vectors] * head_[0];
       for (int v = 1; v < vectors; ++v) total += hidden[static_cast<ptrdiff_t>(t) * vectors + v] * head_[v];
@@ -251,6 +127,30 @@ class RecurrentNetwork final : public Network {
   }
 
  private:
+  void run_layer(Layer& layer, const float* x, int x_stride, Vec* out, int frames) noexcept {
+    if (!layer.delay.is_on()) {
+      step_layer(layer, x, x_stride, out, frames);
+      return;
+    }
+    for (int t = 0; t < frames; ++t) {
+      layer.delay.recall(layer.h.data(), layer.c.data());
+      step_layer(layer, x + static_cast<ptrdiff_t>(t) * x_stride, x_stride,
+                 out + static_cast<ptrdiff_t>(t) * layer.vectors, 1);
+      layer.delay.remember(layer.h.data(), layer.c.data());
+    }
+  }
+
+  void step_layer(Layer& layer, const float* x, int x_stride, Vec* out, int frames) noexcept {
+    if (layer.kernel != nullptr) {
+      layer.kernel(layer.packed, layer.h.data(), layer.c.data(), x, x_stride, out, frames);
+      return;
+    }
+    for (int t = 0; t < frames; ++t) {
+      general_step(cell_, layer, x + static_cast<ptrdiff_t>(t) * x_stride, scratch_.data());
+      std::copy_n(layer.h.data(), layer.vectors, out + static_cast<ptrdiff_t>(t) * layer.vectors);
+    }
+  }
+
   // [gates][hidden] → [gates][vectors], the padding zero.
   static Rows spread(const std::vector<float>& values, int gates, int hidden, int vectors) {
     Rows rows(static_cast<size_t>(gates) * vectors, Vec{});
@@ -282,19 +182,25 @@ class RecurrentNetwork final : public Network {
       throw BadBlob("prepared model: the width of a layer does not fit the one before");
     layer.vectors = (layer.hidden + kLanes - 1) / kLanes;
     const size_t gate_rows = static_cast<size_t>(gates) * layer.hidden;
-    layer.input_columns =
-        spread_columns(blob.floats(gate_rows * layer.inputs), gates, layer.hidden, layer.inputs, layer.vectors);
-    layer.hidden_columns =
-        spread_columns(blob.floats(gate_rows * layer.hidden), gates, layer.hidden, layer.hidden, layer.vectors);
+    const std::vector<float> weight_ih = blob.floats(gate_rows * layer.inputs);
+    const std::vector<float> weight_hh = blob.floats(gate_rows * layer.hidden);
     std::vector<float> bias = blob.floats(gate_rows);
     const std::vector<float> recurrent_bias = blob.floats(gate_rows);
-    // All biases add up, except that GRU's reset gate multiplies the recurrent bias of n.
-    const size_t separate = cell_ == Cell::kGru ? 2 * static_cast<size_t>(layer.hidden) : gate_rows;
-    for (size_t row = 0; row < separate; ++row) bias[row] += recurrent_bias[row];
-    layer.input_bias = spread(bias, gates, layer.hidden, layer.vectors);
-    if (cell_ == Cell::kGru)
-      layer.hidden_bias = spread({recurrent_bias.begin() + static_cast<ptrdiff_t>(separate), recurrent_bias.end()}, 1,
-                                 layer.hidden, layer.vectors);
+    layer.kernel = find_recurrent_kernel(cell_, layer.hidden);
+    if (layer.kernel != nullptr) {
+      layer.packed =
+          PackedRecurrent::pack(cell_, layer.hidden, layer.inputs, weight_ih, weight_hh, bias, recurrent_bias);
+    } else {
+      layer.input_columns = spread_columns(weight_ih, gates, layer.hidden, layer.inputs, layer.vectors);
+      layer.hidden_columns = spread_columns(weight_hh, gates, layer.hidden, layer.hidden, layer.vectors);
+      // All biases add up, except that GRU's reset gate multiplies the recurrent bias of n.
+      const size_t separate = cell_ == Cell::kGru ? 2 * static_cast<size_t>(layer.hidden) : gate_rows;
+      for (size_t row = 0; row < separate; ++row) bias[row] += recurrent_bias[row];
+      layer.input_bias = spread(bias, gates, layer.hidden, layer.vectors);
+      if (cell_ == Cell::kGru)
+        layer.hidden_bias = spread({recurrent_bias.begin() + static_cast<ptrdiff_t>(separate), recurrent_bias.end()}, 1,
+                                   layer.hidden, layer.vectors);
+    }
     layer.initial_h = spread(blob.floats(layer.hidden), 1, layer.hidden, layer.vectors);
     layer.initial_c = spread(blob.floats(layer.hidden), 1, layer.hidden, layer.vectors);
     layer.delay.prepare(stretch_, layer.vectors);
@@ -308,7 +214,8 @@ class RecurrentNetwork final : public Network {
   Rows head_;
   float head_bias_ = 0.0f;
   std::vector<float> interleaved_;  // [frame][input]
-  Rows outputs_[2];                 // [frame][vector], for odd and even layers
+  Rows outputs_;                    // [frame][vector] of the last layer
+  Rows between_;                    // what another layer writes for a frame
   Rows scratch_;
 };
 
