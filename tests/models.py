@@ -251,9 +251,14 @@ FAMILIES: dict[str, Callable[[Rng], Description]] = {
     "wavenet steered by a steered wavenet": lambda rng: random_wavenet(
         rng, condition=random_wavenet(rng, condition=steering(rng, 2)).architecture
     ),
-    "wavenet steered by an lstm": lambda rng: random_wavenet(rng, condition=random_recurrent(rng).architecture),
+    "wavenet steered by an lstm": lambda rng: random_wavenet(
+        rng, channels=(8,), dilations=((1, 2, 4, 8),), condition=random_recurrent(rng).architecture
+    ),
     "wavenet steered by a gru with skip": lambda rng: random_wavenet(
-        rng, condition=random_recurrent(rng, cell=Cell.GRU, skip=True).architecture
+        rng,
+        channels=(8,),
+        dilations=((1, 2, 4, 8),),
+        condition=random_recurrent(rng, cell=Cell.GRU, skip=True).architecture,
     ),
     "wavenet steered by a convnet": lambda rng: random_wavenet(rng, condition=random_convnet(rng).architecture),
     "wavenet steered by an impulse response": lambda rng: random_wavenet(

@@ -126,7 +126,7 @@ def test_bench_loop_json(folder: Path) -> None:
     done = appliance(folder, "bench", "loop", "--seconds", "1", "--json")
     assert done.returncode == ExitCode.OK, done.stderr
     result = json.loads(done.stdout)
-    assert set(result) == {"period", "periods", "late", "wake_us", "busy_us", "python_us"}
+    assert set(result) == {"period", "periods", "late", "wake_us", "busy_us", "python_us", "native_loop"}
     assert result["period"] == 64
     assert 500 < result["periods"] <= 760
     for key in ("wake_us", "busy_us", "python_us"):

@@ -64,14 +64,19 @@ def choose_core(isolated: list[int], allowed: set[int]) -> int | None:
     return max(allowed) if len(allowed) > 1 else None
 
 
-def _take_core(wish: int | str | None, warnings: list[str]) -> int | None:
-    if wish == "none":
-        return None
+def default_core() -> int | None:
+    """The core that `set_up` takes when none is named."""
     try:
         isolated = parse_cores(_ISOLATED.read_text())
     except (OSError, ValueError):
         isolated = []
-    core = choose_core(isolated, os.sched_getaffinity(0)) if wish is None else int(wish)
+    return choose_core(isolated, os.sched_getaffinity(0))
+
+
+def _take_core(wish: int | str | None, warnings: list[str]) -> int | None:
+    if wish == "none":
+        return None
+    core = default_core() if wish is None else int(wish)
     if core is None:
         return None
     try:

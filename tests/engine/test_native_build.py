@@ -70,7 +70,7 @@ def test_every_family_whole_and_damaged_passes_the_sanitizers(tmp_path: Path) ->
     program = build(tmp_path / "build", "-DSANITIZE=ON", "-DCMAKE_BUILD_TYPE=") / "exercise"
     files = []
     rng = np.random.default_rng(1)
-    cabinet = rng.standard_normal(700).astype(np.float32) * np.float32(0.02)
+    cabinet = rng.standard_normal(2_000).astype(np.float32) * np.float32(0.02)
     for name, description in families().items():
         blob = tmp_path / f"{name}.blob"
         blob.write_bytes(pack_model(description))

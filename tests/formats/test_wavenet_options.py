@@ -30,7 +30,6 @@ from appliance.formats.read import read_model, read_model_bytes, read_variants, 
 from tests.formats.files import as_bytes, container, nam_file, smartamp_file
 from tests.formats.test_formats import assert_same_network, with_summed_biases
 from tests.models import (
-    FAMILIES,
     PRELU,
     describe,
     guitarish,
@@ -337,19 +336,3 @@ def test_damaged_smartamp_files(change: Any, kind: type[BadModelFile], words: st
     change(file)
     with pytest.raises(kind, match=words):
         read_model_bytes(as_bytes(file), "amp.json")
-
-
-# Our own file
-
-
-@pytest.mark.parametrize("depth", [3, 12])
-def test_networks_nested_too_deeply_are_refused(depth: int) -> None:
-    network = FAMILIES["wavenet one tap"](RNG(0)).architecture
-    for _ in range(depth):
-        network = dataclasses.replace(wavenet(random_wavenet(RNG(1))), condition=network)
-    data = own_bytes(describe(network), "a")
-    if depth == 3:
-        assert_same_network(read_model_bytes(data, "a.onnx"), describe(network))
-    else:
-        with pytest.raises(BadModelFile, match="more deeply nested"):
-            read_model_bytes(data, "a.onnx")

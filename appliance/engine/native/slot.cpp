@@ -67,20 +67,8 @@ bool Slot::warm(const std::function<bool()>& keep_going) {
     frames = std::min(left, max_frames_);
     std::fill(audio.begin(), audio.end(), 0.0f);
     run_model(audio.data(), frames);
+    dc_block_.settle(audio[frames - 1]);  // and behind it the cabinet rests at zero
   }
-  // The thump must not linger in the cabinet either: it only ever hears the level the model has come to rest on.
-  float resting = frames > 0 ? audio[frames - 1] : 0.0f;
-  if (cabinet_) {
-    const float heard = resting;
-    for (int left = cabinet_frames_; left > 0; left -= frames) {
-      if (!keep_going()) return false;
-      frames = std::min(left, max_frames_);
-      std::fill(audio.begin(), audio.end(), heard);
-      cabinet_->process(audio.data(), audio.data(), frames);
-      resting = audio[frames - 1];
-    }
-  }
-  dc_block_.settle(resting);
   gate_.start();
   return true;
 }
@@ -117,9 +105,11 @@ bool Slot::process(const float* in, float* out, int frames) noexcept {
   run_model(out, frames);
   if (gated)
     for (int t = 0; t < frames; ++t) out[t] *= gate_gains_[t];
-  if (cabinet_) cabinet_->process(out, out, frames);
   if (silent_frames_ > 0) dc_block_.settle(out[frames - 1]);
   dc_block_.process(out, frames);
+  // Behind the DC block, so that on silence it is fed true zeros: of a constant a transform makes a pattern of
+  // rounding.
+  if (cabinet_) cabinet_->process(out, out, frames);
   level_.apply(out, frames);
 
   // NaN and infinity survive a multiplication by zero, everything else vanishes.

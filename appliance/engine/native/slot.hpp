@@ -1,4 +1,4 @@
-// A patch made ready to sound: input gain → gate key → model → gate → cabinet → DC block → level.
+// A patch made ready to sound: input gain → gate key → model → gate → DC block → cabinet → level.
 #pragma once
 
 #include <functional>
