@@ -18,8 +18,12 @@ from appliance.formats.description import (
     Gating,
     Linear,
     Recurrent,
+    RecurrentLayer,
+    Stack,
     WaveNet,
 )
+from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack_checks import check_stack
 
 
 def check_description(description: Description, file: str) -> None:
@@ -34,6 +38,10 @@ def check_description(description: Description, file: str) -> None:
     elif isinstance(architecture, ConvNet):
         check.that(inputs == 1, "a ConvNet can't have knobs")
         check.convnet(architecture)
+    elif isinstance(architecture, Stack):
+        check_stack(architecture, inputs, check)
+    elif isinstance(architecture, ForeignGraph):
+        pass  # `foreign.py` has checked it whole
     else:
         check.that(inputs == 1, "an impulse response can't have knobs")
         check.linear(architecture)
@@ -92,19 +100,23 @@ class _Check:
             inputs = c
 
     def recurrent(self, network: Recurrent, inputs: int) -> None:
-        gates = 4 if network.cell is Cell.LSTM else 3
         self.that(1 <= len(network.layers) <= MAX_LAYERS, f"{len(network.layers)} layers")
         for index, layer in enumerate(network.layers):
-            h = layer.weight_hh.shape[1]
-            self.that(h <= MAX_HIDDEN, f"layers.{index} has {h} units, but at most {MAX_HIDDEN} were wanted")
-            self.array(f"layers.{index}.weight_ih", layer.weight_ih, (gates * h, inputs))
-            self.array(f"layers.{index}.weight_hh", layer.weight_hh, (gates * h, h))
-            self.array(f"layers.{index}.bias_ih", layer.bias_ih, (gates * h,))
-            self.array(f"layers.{index}.bias_hh", layer.bias_hh, (gates * h,))
-            self.array(f"layers.{index}.h0", layer.h0, (h,))
-            self.array(f"layers.{index}.c0", layer.c0, (h,))
-            inputs = h
+            inputs = self.units(f"layers.{index}", network.cell, layer, inputs)
         self.array("head_weight", network.head_weight, (inputs,))
+
+    def units(self, place: str, cell: Cell, layer: RecurrentLayer, inputs: int) -> int:
+        """One recurrent layer; how many units it has."""
+        gates = 4 if cell is Cell.LSTM else 3
+        h = layer.weight_hh.shape[1]
+        self.that(h <= MAX_HIDDEN, f"{place} has {h} units, but at most {MAX_HIDDEN} were wanted")
+        self.array(f"{place}.weight_ih", layer.weight_ih, (gates * h, inputs))
+        self.array(f"{place}.weight_hh", layer.weight_hh, (gates * h, h))
+        self.array(f"{place}.bias_ih", layer.bias_ih, (gates * h,))
+        self.array(f"{place}.bias_hh", layer.bias_hh, (gates * h,))
+        self.array(f"{place}.h0", layer.h0, (h,))
+        self.array(f"{place}.c0", layer.c0, (h,))
+        return h
 
     def convnet(self, network: ConvNet) -> None:
         inputs = 1

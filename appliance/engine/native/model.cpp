@@ -18,7 +18,7 @@ Model::Model(const void* blob, size_t bytes, int max_block_frames) {
   if (const uint32_t version = reader.u32(); version != kVersion)
     throw BadBlob("prepared for engine layout " + std::to_string(version) + ", this is " + std::to_string(kVersion) +
                   ": prepare the model file again");
-  const int kind = reader.integer("kind", 0, 3);
+  const int kind = reader.integer("kind", 0, 4);
   sample_rate_hz_ = reader.integer("sample rate", 1000, 1000000);
   const int inputs = reader.integer("inputs", 1, 1 + kMaxKnobs);
   knob_count_ = inputs - 1;
@@ -36,8 +36,11 @@ Model::Model(const void* blob, size_t bytes, int max_block_frames) {
     case 2:
       network_ = make_convnet(reader, inputs, chunk_frames_);
       break;
-    default:
+    case 3:
       network_ = make_linear(reader, inputs, chunk_frames_);
+      break;
+    default:
+      network_ = make_stack(reader, inputs, chunk_frames_);
       break;
   }
   reader.expect_end();

@@ -68,5 +68,6 @@ std::unique_ptr<Network> make_wavenet(BlobReader& blob, int inputs, int max_fram
 std::unique_ptr<Network> make_recurrent(BlobReader& blob, int inputs, int max_frames);
 std::unique_ptr<Network> make_convnet(BlobReader& blob, int inputs, int max_frames);
 std::unique_ptr<Network> make_linear(BlobReader& blob, int inputs, int max_frames);
+std::unique_ptr<Network> make_stack(BlobReader& blob, int inputs, int max_frames);
 
 }  // namespace appliance
