@@ -31,11 +31,11 @@ from appliance.formats.description import (
     Linear,
     Recurrent,
     RecurrentLayer,
-    Stack,
     WaveNet,
     WaveNetLayer,
 )
 from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import Stack
 from appliance.formats.tree import to_tree
 
 OPSET = 17

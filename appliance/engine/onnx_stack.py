@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from appliance.engine.onnx_graph import _activate, _Graph, _units
-from appliance.formats.description import Stack
-from appliance.formats.stack import Activate, Convolution, Elu, Layer, PRelu, Scale, Softmax, Units
+from appliance.formats.stack import Activate, Convolution, Elu, Layer, PRelu, Scale, Softmax, Stack, Units
 
 
 def stack_output(graph: _Graph, network: Stack, audio: str, condition: str) -> str:

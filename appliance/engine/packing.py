@@ -26,11 +26,11 @@ from appliance.formats.description import (
     Linear,
     Recurrent,
     RecurrentLayer,
-    Stack,
     WaveNet,
     WaveNetLayer,
 )
 from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import Stack
 
 MODEL_MAGIC = int.from_bytes(b"AMDL", "little")
 MODEL_VERSION = 1
@@ -180,7 +180,9 @@ def pack_patch(
         (
             struct.pack("<2I", generation, sample_rate_hz),
             struct.pack("<f", 10 ** (normalise_gain_db / 20)),
-            struct.pack("<3I", len(model_blob), len(frames), _knob_count(model_blob) if knob_count is None else knob_count),
+            struct.pack(
+                "<3I", len(model_blob), len(frames), _knob_count(model_blob) if knob_count is None else knob_count
+            ),
             model_blob,
             frames.tobytes(),
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from appliance.formats.description import Activation, Array, Cell, RecurrentLayer, Stack
-from appliance.formats.stack import Activate, Convolution, Elu, Layer, LstmStep, PRelu, Scale, Softmax, Units
+from appliance.formats.description import Activation, Array, Cell, RecurrentLayer
+from appliance.formats.stack import Activate, Convolution, Elu, Layer, LstmStep, PRelu, Scale, Softmax, Stack, Units
 
 # The order of `enum class Kind` in native/stack.cpp.
 _KINDS: tuple[type, ...] = (Convolution, Units, Scale, PRelu, Elu, Softmax, Activate, LstmStep)

@@ -28,11 +28,11 @@ from appliance.formats.description import (
     Linear,
     Recurrent,
     RecurrentLayer,
-    Stack,
     WaveNet,
     WaveNetLayer,
 )
 from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import Stack
 
 Float64 = npt.NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from appliance.engine.reference import Float64, _Conv, _Gru, _Lstm, activate, sigmoid
-from appliance.formats.description import Cell, Stack
-from appliance.formats.stack import Activate, Convolution, Elu, Layer, PRelu, Scale, Softmax, Units
+from appliance.formats.description import Cell
+from appliance.formats.stack import Activate, Convolution, Elu, Layer, PRelu, Scale, Softmax, Stack, Units
 
 
 class StackNetwork:
@@ -23,7 +23,8 @@ class StackNetwork:
         rows = condition
         for layer in self._layers:
             rows = layer.run(rows)
-        return rows[0] + condition[0] if self._skip else rows[0]
+        output: Float64 = rows[0] + condition[0] if self._skip else rows[0]
+        return output
 
 
 class _Rows(Protocol):
@@ -72,8 +73,10 @@ class _Pointwise:
             return np.where(x > 0.0, x, layer.alpha * np.expm1(np.minimum(x, 0.0)))
         if isinstance(layer, Softmax):
             powers: Float64 = np.exp(x - x.max(axis=0))
-            return powers / powers.sum(axis=0)
+            shares: Float64 = powers / powers.sum(axis=0)
+            return shares
         if isinstance(layer, Activate):
             return activate(layer.activation, x)
         i, g, o = np.split(x, 3)
-        return sigmoid(o) * np.tanh(sigmoid(i) * np.tanh(g))
+        hidden: Float64 = sigmoid(o) * np.tanh(sigmoid(i) * np.tanh(g))
+        return hidden

@@ -19,10 +19,10 @@ from appliance.formats.description import (
     Linear,
     Recurrent,
     RecurrentLayer,
-    Stack,
     WaveNet,
 )
 from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import Stack
 from appliance.formats.stack_checks import check_stack
 
 
@@ -108,7 +108,7 @@ class _Check:
     def units(self, place: str, cell: Cell, layer: RecurrentLayer, inputs: int) -> int:
         """One recurrent layer; how many units it has."""
         gates = 4 if cell is Cell.LSTM else 3
-        h = layer.weight_hh.shape[1]
+        h = int(layer.weight_hh.shape[1])
         self.that(h <= MAX_HIDDEN, f"{place} has {h} units, but at most {MAX_HIDDEN} were wanted")
         self.array(f"{place}.weight_ih", layer.weight_ih, (gates * h, inputs))
         self.array(f"{place}.weight_hh", layer.weight_hh, (gates * h, h))

@@ -22,7 +22,6 @@ from appliance.formats.description import (
     Recurrent,
     RecurrentLayer,
     SelfTest,
-    Stack,
 )
 from appliance.formats.fields import (
     MAX_SAMPLE_RATE_HZ,
@@ -38,6 +37,7 @@ from appliance.formats.fields import (
     to_array,
 )
 from appliance.formats.rtneural_stack import read_layers
+from appliance.formats.stack import Stack
 
 DEFAULT_SAMPLE_RATE_HZ = 48_000
 _MAX_GAIN_DB = 80.0

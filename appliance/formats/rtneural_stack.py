@@ -1,6 +1,7 @@
 """The layers of an RTNeural keras-JSON file → layers of a `Stack`.
 
-Source: RTNeural `model_loader.h` and its exporter `python/model_utils.py`. Matrices are keras' (input rows, taps first).
+Source: RTNeural `model_loader.h` and its exporter `python/model_utils.py`. Matrices are keras'
+(input rows, taps first).
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from appliance.formats.description import (
     Array,
     Cell,
     RecurrentLayer,
-    Stack,
 )
 from appliance.formats.fields import Fields, check_integer, list_shape, show, to_array
 from appliance.formats.stack import (
@@ -32,6 +32,7 @@ from appliance.formats.stack import (
     PRelu,
     Scale,
     Softmax,
+    Stack,
     Units,
     outputs_of,
     stack_convolved_frames,
@@ -89,9 +90,7 @@ def _read_layer(layer: Fields, inputs: int, read_units: ReadUnits) -> list[Layer
         return [_read_batch_norm(layer, inputs)]
     if kind == "activation":
         return _read_activation(layer, inputs)
-    raise UnsupportedModel(
-        f"{layer.file} has a layer of the kind {show(kind)}; the pedal plays stacks of {_PLAYED}."
-    )
+    raise UnsupportedModel(f"{layer.file} has a layer of the kind {show(kind)}; the pedal plays stacks of {_PLAYED}.")
 
 
 def _read_activation(layer: Fields, channels: int) -> list[Layer]:

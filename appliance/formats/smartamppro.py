@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from appliance.errors import UnsupportedModel
-from appliance.formats.description import Array, Description, Stack
+from appliance.formats.description import Array, Description
 from appliance.formats.fields import Fields, list_shape
-from appliance.formats.stack import MAX_STEP_UNITS, Convolution, LstmStep
+from appliance.formats.stack import MAX_STEP_UNITS, Convolution, LstmStep, Stack
 
 SAMPLE_RATE_HZ = 44_100  # not in the file: the family's own
 _MAX_WINDOW_FRAMES = 4096
@@ -66,7 +66,7 @@ class _Strided:
         return -(-rows // self.stride)
 
     def run(self, windows: Float64) -> Float64:
-        """[windows, rows, inputs] → [windows, rows out, filters]; the padding that 'same' needs is split, less first."""
+        """[windows, rows, inputs] → [windows, rows out, filters]. An odd row of padding goes behind, as in keras."""
         count, rows, inputs = windows.shape
         rows_out = self.rows_of(rows)
         padding = max((rows_out - 1) * self.stride + self.taps - rows, 0)

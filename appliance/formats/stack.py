@@ -1,7 +1,7 @@
 """Layers of a `Stack`, the architecture for networks that are simply one layer after another.
 
 Each layer turns rows [channel][time] into rows [channel][time]. Arrays are float32 in PyTorch's layouts, as in
-`description.py`, which gathers these classes and is where to import `Stack` from.
+`description.py`.
 
 Shapes use: C channels in, O channels out, G groups, K taps (index K-1 is the newest sample), H hidden units.
 """

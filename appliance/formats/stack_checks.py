@@ -12,7 +12,6 @@ from appliance.formats.description import (
     Array,
     Cell,
     RecurrentLayer,
-    Stack,
 )
 from appliance.formats.stack import (
     LSTM_STEP_GATES,
@@ -24,6 +23,7 @@ from appliance.formats.stack import (
     PRelu,
     Scale,
     Softmax,
+    Stack,
     Units,
     stack_convolved_frames,
     stack_history_values,
@@ -78,7 +78,7 @@ def _check_layer(layer: Layer, place: str, inputs: int, check: Check) -> int:
 
 
 def _check_convolution(layer: Convolution, place: str, inputs: int, check: Check) -> int:
-    outputs, _, taps = layer.weight.shape
+    outputs, taps = int(layer.weight.shape[0]), int(layer.weight.shape[2])
     groups = layer.groups
     check.that(outputs <= MAX_WIDTH, f"{place} gives {outputs} channels, but at most {MAX_WIDTH} were wanted")
     check.that(taps <= MAX_KERNEL_TAPS, f"{place} has {taps} taps")

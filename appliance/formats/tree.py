@@ -32,7 +32,6 @@ from appliance.formats.description import (
     Recurrent,
     RecurrentLayer,
     SelfTest,
-    Stack,
     WaveNet,
     WaveNetArray,
     WaveNetLayer,
@@ -57,6 +56,7 @@ from appliance.formats.stack import (
     PRelu,
     Scale,
     Softmax,
+    Stack,
     Units,
 )
 
