@@ -17,6 +17,7 @@ from appliance.errors import BadModelFile, UnsupportedModel
 from appliance.formats.description import MAX_WEIGHTS
 from appliance.formats.fields import show
 from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.foreign_inference import infer_shapes
 
 CONTRACT = (
     "The pedal plays streaming graphs: one audio input and output [1, 1, T], knobs perhaps, and states that come back "
@@ -141,7 +142,7 @@ def check_sizes(model: onnx.ModelProto, graph: ForeignGraph, file: str) -> None:
         raise BadModelFile(f"{file} breaks the rules of ONNX: {_first_line(error)}. {_DAMAGED}") from None
     blocks = (graph.block_frames,) if graph.block_frames else (_SMALL_BLOCK_FRAMES, CHUNK_FRAMES)
     for frames in blocks:
-        shapes = _infer(model, graph, frames, file)
+        shapes = infer_shapes(model, _port_shapes(graph, frames), file)
         total = 0
         for node in model.graph.node:
             for name in filter(None, node.output):
@@ -171,34 +172,11 @@ def check_sizes(model: onnx.ModelProto, graph: ForeignGraph, file: str) -> None:
             )
 
 
-def _infer(model: onnx.ModelProto, graph: ForeignGraph, frames: int, file: str) -> dict[str, tuple[int, ...]]:
-    """The shape of every value for a block of `frames`, as far as the file tells."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    del fixed.graph.value_info[:]  # what the file claims of the inside is not believed
+def _port_shapes(graph: ForeignGraph, frames: int) -> dict[str, tuple[int, ...]]:
     ports = [graph.audio, *(state.input for state in graph.states)]
     if graph.knobs is not None:
         ports.append(graph.knobs)
-    shapes = {port.name: port.filled(frames) for port in ports}
-    for value in fixed.graph.input:
-        if value.name in shapes:
-            _set_shape(value, shapes[value.name])
-    for value in fixed.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    try:
-        inferred = onnx.shape_inference.infer_shapes(fixed, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        raise BadModelFile(f"{file}: its operators don't fit together: {_first_line(error)}. {_DAMAGED}") from None
-    for value in [*inferred.graph.value_info, *inferred.graph.output]:
-        kind = value.type.tensor_type
-        if kind.HasField("shape") and all(size.HasField("dim_value") for size in kind.shape.dim):
-            shapes[value.name] = tuple(size.dim_value for size in kind.shape.dim)
-    return shapes
-
-
-def _set_shape(value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:
-    for size, number in zip(value.type.tensor_type.shape.dim, shape, strict=True):
-        size.dim_value = number
+    return {port.name: port.filled(frames) for port in ports}
 
 
 def _show(shape: tuple[int, ...] | None) -> str:

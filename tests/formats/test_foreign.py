@@ -154,10 +154,31 @@ def big_product(m: onnx.ModelProto) -> None:
 
 
 def size_from_the_audio(m: onnx.ModelProto) -> None:
-    add_node("Cast", ["audio"], ["sizes"], to=TensorProto.INT64)(m)
-    m.graph.initializer.append(graphs.constant("flat", [-1], np.int64))
-    add_node("Reshape", ["sizes", "flat"], ["list"])(m)
-    add_node("ConstantOfShape", ["list"], ["big"])(m)
+    m.graph.initializer.extend([graphs.constant("zero", 0, np.int64), graphs.constant("step", 1, np.int64)])
+    add_node("ReduceSum", ["audio"], ["loudness"], keepdims=0)(m)
+    add_node("Cast", ["loudness"], ["count"], to=TensorProto.INT64)(m)
+    add_node("Range", ["zero", "count", "step"], ["big"])(m)
+
+
+def doubling_sizes(m: onnx.ModelProto) -> None:
+    """Shape arithmetic that grows to 2^40 numbers."""
+    add_node("Shape", ["audio"], ["s0"])(m)
+    for i in range(40):
+        add_node("Concat", [f"s{i}", f"s{i}"], [f"s{i + 1}"], axis=0)(m)
+
+
+def long_list(m: onnx.ModelProto) -> None:
+    m.graph.initializer.append(graphs.constant("rows", np.zeros(100_000), np.int64))
+
+
+def many_dimensions(m: onnx.ModelProto) -> None:
+    m.graph.initializer.append(graphs.constant("sizes", np.ones(500), np.int64))
+    add_node("Expand", ["taps", "sizes"], ["deep"])(m)
+
+
+def deeper_and_deeper(m: onnx.ModelProto) -> None:
+    for i in range(20):
+        add_node("Unsqueeze", [f"d{i}" if i else "audio", "time"], [f"d{i + 1}"])(m)
 
 
 def no_such_product() -> onnx.NodeProto:
@@ -206,6 +227,10 @@ def opset(version: int, domain: str = "") -> Change:
         (big_fill, UnsupportedModel, r"ConstantOfShape makes 1,099,511,627,776 numbers"),
         (big_product, UnsupportedModel, r"MatMul makes 1,099,511,627,776 numbers"),
         (size_from_the_audio, UnsupportedModel, "can't be told from the file"),
+        (doubling_sizes, UnsupportedModel, "works out sizes of up to 96 numbers in its operator Concat"),
+        (long_list, UnsupportedModel, "lists of sizes or rows .* 100,000 in a list"),
+        (many_dimensions, UnsupportedModel, r"values of 500 dimensions \(at its operator Expand\)"),
+        (deeper_and_deeper, UnsupportedModel, "up to 17 numbers in its operator Unsqueeze"),
         (lambda m: m.graph.initializer[0].dims.__setitem__(0, 10**12), UnsupportedModel, "1000000000000 × 1 × 4"),
         (lambda m: m.graph.initializer[0].dims.__setitem__(0, 2), BadModelFile, "as many numbers as they say"),
         (lambda m: m.graph.initializer[0].dims.__setitem__(0, -1), UnsupportedModel, "-1 × 1 × 4"),
