@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.engine.bench import bench_engines
-from appliance.engine.native_engine import NativeEngine
+from appliance.engine.engines import engine_for, make_engine
 from appliance.formats.read import read_model
 from appliance.formats.summary import spaced, summarise
 
@@ -20,8 +20,10 @@ def inspect_file(path: Path) -> dict[str, Any]:
     cost: {"engine", "block", "ns_per_sample", "period_share": 0…1 of the time there is}.
     Raises BadModelFile, UnsupportedModel.
     """
-    summary = summarise(path, NativeEngine)
-    row = bench_engines([(path.name, read_model(path))], ["native"], _BLOCK_FRAMES, seconds_per_model=_COST_SECONDS)[0]
+    description = read_model(path)
+    engine = engine_for(description)
+    summary = summarise(path, lambda size: make_engine(engine, size))
+    row = bench_engines([(path.name, description)], [engine], _BLOCK_FRAMES, seconds_per_model=_COST_SECONDS)[0]
     cost = {
         "engine": row.engine,
         "block": row.block,

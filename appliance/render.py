@@ -113,8 +113,15 @@ def controls_payload(settings: RenderSettings, values: list[float], generation: 
     return payload
 
 
-def patch_for(description: Description, cabinet: Path | None, rate_hz: int, generation: int = 1) -> bytes:
-    """The patch that plays a model, with a cabinet from a file, at a rate. May block (measures loudness)."""
+def patch_for(
+    description: Description, cabinet: Path | None, rate_hz: int, generation: int = 1, *, is_outside: bool = False
+) -> bytes:
+    """The patch that plays a model, with a cabinet from a file, at a rate. May block (measures loudness).
+
+    is_outside: the patch carries all but the model itself, which `Pedal.load_patch` is given as well.
+    Raises UnsupportedModel when the model is to be in the patch and only ONNX Runtime plays it.
+    """
+    model_blob = b"" if is_outside else pack_model(description)
     impulse = None
     if cabinet is not None:
         samples, cabinet_rate_hz, _ = read_impulse_response(cabinet)
@@ -122,9 +129,10 @@ def patch_for(description: Description, cabinet: Path | None, rate_hz: int, gene
     return pack_patch(
         generation=generation,
         sample_rate_hz=rate_hz,
-        model_blob=pack_model(description),
+        model_blob=model_blob,
         cabinet=impulse,
         normalise_gain_db=normalise_gain_db(model_loudness_db(description)),
+        knob_count=len(description.knobs),
     )
 
 
@@ -138,24 +146,29 @@ def render(
     """Play `audio` (float32 mono at `rate_hz`) through the chain; same length, no added delay. May block.
 
     `progress` is called with the number of frames done since the last call.
-    Raises BadRequest (knobs, block), BadAudioFile (cabinet).
+    Raises BadRequest (knobs, block), BadAudioFile (cabinet), UnsupportedModel (the engine can't play the model).
     """
     if not MIN_BLOCK_FRAMES <= settings.block_frames <= MAX_BLOCK_FRAMES:
         raise BadRequest(f"A block has {MIN_BLOCK_FRAMES} to {MAX_BLOCK_FRAMES} frames, not {settings.block_frames}.")
     values = knob_values(description, settings.knobs)
     pedal = Pedal(rate_hz, settings.block_frames)
     pedal.set_controls(bytes(controls_payload(settings, values)))
-    own_patch = patch_for(description, settings.cabinet, rate_hz)
+    latency_frames = 0
     if settings.engine == "native":
-        pedal.load_patch(own_patch)
+        pedal.load_patch(patch_for(description, settings.cabinet, rate_hz))
     else:
+        engine = make_engine(settings.engine, description)
+        latency_frames = engine.latency_frames
         frames = receptive_field_frames(description.architecture) or _RECURRENT_WARM_UP_FRAMES
-        pedal.load_patch(own_patch, make_engine(settings.engine, description).process, frames)
+        own_patch = patch_for(description, settings.cabinet, rate_hz, is_outside=True)
+        pedal.load_patch(own_patch, engine.process, frames)
+    # What the engine is late by is played on, and taken off the front.
+    audio = np.concatenate([audio, np.zeros(latency_frames, np.float32)])
     made = np.empty_like(audio)
     for start, stop in _blocks(len(audio), settings.block_frames):
         made[start:stop] = pedal.process_float(audio[start:stop])
         progress(stop - start)
-    return made
+    return made[latency_frames:]
 
 
 def _blocks(frames: int, block_frames: int) -> Iterator[tuple[int, int]]:

@@ -98,8 +98,8 @@ def _cut_array(sizes: ArraySizes, stream: WeightStream) -> WaveNetArray:
 def _cut_layer(sizes: LayerSizes, channels: int, bottleneck: int, stream: WeightStream) -> WaveNetLayer:
     conv_weight, conv_bias = _cut(sizes.conv, stream)
     mixin_weight, _ = _cut(sizes.mixin, stream)
-    # Without its 1x1 a layer leaves the residual as it was, in the core (the trainer adds the activation itself): adding
-    # zeros says the same.
+    # Without its 1x1 a layer leaves the residual as it was, in the core (the trainer adds the activation itself):
+    # adding zeros says the same.
     out_weight, out_bias = np.zeros((channels, bottleneck, 1), np.float32), np.zeros(channels, np.float32)
     if sizes.out is not None:
         out_weight, out_bias = _cut_biased(sizes.out, stream)

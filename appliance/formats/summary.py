@@ -17,6 +17,7 @@ from appliance.formats.description import (
     multiply_adds_per_sample,
     receptive_field_frames,
 )
+from appliance.formats.foreign_graph import ForeignGraph
 from appliance.formats.read import read_variants
 
 MakeEngine = Callable[[Description], ModelEngine]
@@ -90,6 +91,8 @@ def notes_for(description: Description, playing_rate_hz: int = PLAYING_RATE_HZ) 
             f"Made for {spaced(rate)} Hz and played at {spaced(playing_rate_hz)} Hz without resampling: "
             f"its filters move {change}."
         )
+    if isinstance(description.architecture, ForeignGraph):
+        notes.append("An ONNX graph of its own: it plays only offline, with --engine onnx, not in the pedal.")
     if any(knob.name.startswith("Knob ") for knob in description.knobs):
         notes.append("The file does not name its knobs.")
     if description.esr is not None and description.esr > _HIGH_ESR:
