@@ -7,7 +7,7 @@ from typing import Any
 
 from appliance.engine import pi_cost
 from appliance.engine.bench import bench_engines
-from appliance.engine.native_engine import NativeEngine
+from appliance.engine.engines import engine_for, make_engine
 from appliance.formats.read import read_model
 from appliance.formats.summary import spaced, summarise
 
@@ -22,9 +22,10 @@ def inspect_file(path: Path) -> dict[str, Any]:
     cost: {"engine", "block", "ns_per_sample", "period_share": 0…1 of the time there is}.
     Raises BadModelFile, UnsupportedModel.
     """
-    summary = summarise(path, NativeEngine)
     description = read_model(path)
-    row = bench_engines([(path.name, description)], ["native"], _BLOCK_FRAMES, seconds_per_model=_COST_SECONDS)[0]
+    engine = engine_for(description)
+    summary = summarise(path, lambda size: make_engine(engine, size))
+    row = bench_engines([(path.name, description)], [engine], _BLOCK_FRAMES, seconds_per_model=_COST_SECONDS)[0]
     cost = {
         "engine": row.engine,
         "block": row.block,

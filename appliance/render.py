@@ -116,9 +116,20 @@ def controls_payload(settings: RenderSettings, values: list[float], generation: 
 
 
 def patch_for(
-    description: Description, cabinet: Path | None, rate_hz: int, generation: int = 1, oversample: int = 1
+    description: Description,
+    cabinet: Path | None,
+    rate_hz: int,
+    generation: int = 1,
+    *,
+    oversample: int = 1,
+    is_outside: bool = False,
 ) -> bytes:
-    """The patch that plays a model, with a cabinet from a file, at a rate. May block (measures loudness)."""
+    """The patch that plays a model, with a cabinet from a file, at a rate. May block (measures loudness).
+
+    is_outside: the patch carries all but the model itself, which `Pedal.load_patch` is given as well.
+    Raises UnsupportedModel when the model is to be in the patch and only ONNX Runtime plays it.
+    """
+    model_blob = b"" if is_outside else pack_model(description)
     impulse = None
     if cabinet is not None:
         samples, cabinet_rate_hz, _ = read_impulse_response(cabinet)
@@ -126,10 +137,11 @@ def patch_for(
     return pack_patch(
         generation=generation,
         sample_rate_hz=rate_hz,
-        model_blob=pack_model(description),
+        model_blob=model_blob,
         cabinet=impulse,
         normalise_gain_db=normalise_gain_db(model_loudness_db(description)),
         oversample=oversample,
+        knob_count=len(description.knobs),
     )
 
 
@@ -144,29 +156,33 @@ def render(
 
     A delay that the model's way of playing at this rate has live (`engine/rates.py`) is taken out again.
     `progress` is called with the number of frames done since the last call.
-    Raises BadRequest (knobs, block), BadAudioFile (cabinet).
+    Raises BadRequest (knobs, block), BadAudioFile (cabinet), UnsupportedModel (the engine can't play the model).
     """
     if not MIN_BLOCK_FRAMES <= settings.block_frames <= MAX_BLOCK_FRAMES:
         raise BadRequest(f"A block has {MIN_BLOCK_FRAMES} to {MAX_BLOCK_FRAMES} frames, not {settings.block_frames}.")
     if settings.engine != "native" and settings.oversample != 1:
         raise BadRequest(f"Only the native engine oversamples; {settings.engine} was asked for.")
-    plan_rates(description, rate_hz, settings.oversample)  # refuses what can't be, in words
+    if settings.engine == "native":
+        plan_rates(description, rate_hz, settings.oversample)  # refuses what can't be, in words
     values = knob_values(description, settings.knobs)
     pedal = Pedal(rate_hz, settings.block_frames)
     pedal.set_controls(bytes(controls_payload(settings, values)))
-    own_patch = patch_for(description, settings.cabinet, rate_hz, oversample=settings.oversample)
     if settings.engine == "native":
-        pedal.load_patch(own_patch)
+        pedal.load_patch(patch_for(description, settings.cabinet, rate_hz, oversample=settings.oversample))
+        late_frames = pedal.latency_frames
     else:
+        engine = make_engine(settings.engine, description)
         frames = receptive_field_frames(description.architecture) or _RECURRENT_WARM_UP_FRAMES
-        pedal.load_patch(own_patch, make_engine(settings.engine, description).process, frames)
-    late_frames = pedal.latency_frames
+        own_patch = patch_for(description, settings.cabinet, rate_hz, is_outside=True)
+        pedal.load_patch(own_patch, engine.process, frames)
+        late_frames = engine.latency_frames
+    # What the sound is late by is played on, and taken off the front.
     made = np.empty(len(audio) + late_frames, np.float32)
     for start, stop in _blocks(len(audio), settings.block_frames):
         made[start:stop] = pedal.process_float(audio[start:stop])
         progress(stop - start)
-    if late_frames:
-        made[len(audio) :] = pedal.process_float(np.zeros(late_frames, np.float32))
+    for start, stop in _blocks(late_frames, settings.block_frames):
+        made[len(audio) + start : len(audio) + stop] = pedal.process_float(np.zeros(stop - start, np.float32))
     return made[late_frames:]
 
 

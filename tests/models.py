@@ -34,6 +34,7 @@ from appliance.formats.description import (
     WaveNetLayer,
     output_count,
 )
+from appliance.formats.stack import Activate, Convolution, Elu, Layer, LstmStep, PRelu, Scale, Softmax, Stack, Units
 
 Rng = np.random.Generator
 TANH, SIGMOID = Activation(Act.TANH), Activation(Act.SIGMOID)
@@ -141,22 +142,71 @@ def random_recurrent(
     rng: Rng, *, cell: Cell = Cell.LSTM, hidden: int = 8, layers: int = 1, skip: bool = False, knobs: int = 0
 ) -> Description:
     """An LSTM or GRU with a non-zero initial state."""
-    gates = 4 if cell is Cell.LSTM else 3
-    stack = []
-    for index in range(layers):
-        inputs = 1 + knobs if index == 0 else hidden
-        stack.append(
-            RecurrentLayer(
-                weight_ih=2 * weights(rng, gates * hidden, inputs, fan_in=inputs),
-                weight_hh=weights(rng, gates * hidden, hidden, fan_in=hidden),
-                bias_ih=weights(rng, gates * hidden, fan_in=hidden),
-                bias_hh=weights(rng, gates * hidden, fan_in=hidden),
-                h0=weights(rng, hidden, fan_in=4),
-                c0=weights(rng, hidden, fan_in=4) if cell is Cell.LSTM else np.zeros(hidden, np.float32),
-            )
-        )
+    stack = [random_units(rng, cell, 1 + knobs if index == 0 else hidden, hidden) for index in range(layers)]
     head = weights(rng, hidden, fan_in=hidden)
     return describe(Recurrent(cell, tuple(stack), head, float(np.float32(0.05)), skip), knobs)
+
+
+def random_units(rng: Rng, cell: Cell, inputs: int, hidden: int) -> RecurrentLayer:
+    """One recurrent layer with a non-zero initial state."""
+    gates = 4 if cell is Cell.LSTM else 3
+    return RecurrentLayer(
+        weight_ih=2 * weights(rng, gates * hidden, inputs, fan_in=inputs),
+        weight_hh=weights(rng, gates * hidden, hidden, fan_in=hidden),
+        bias_ih=weights(rng, gates * hidden, fan_in=hidden),
+        bias_hh=weights(rng, gates * hidden, fan_in=hidden),
+        h0=weights(rng, hidden, fan_in=4),
+        c0=weights(rng, hidden, fan_in=4) if cell is Cell.LSTM else np.zeros(hidden, np.float32),
+    )
+
+
+def convolution(
+    rng: Rng, inputs: int, outputs: int, *, taps: int = 1, dilation: int = 1, groups: int = 1
+) -> Convolution:
+    """A layer of a stack; dense where it has one tap."""
+    fan_in = inputs // groups * taps
+    weight = weights(rng, outputs, inputs // groups, taps, fan_in=fan_in)
+    return Convolution(weight, weights(rng, outputs, fan_in=fan_in), dilation, groups)
+
+
+def random_stack(rng: Rng, *layers: Layer, skip: bool = False, knobs: int = 0) -> Description:
+    """The layers; without any, one of every kind that RTNeural has."""
+    usual = (
+        convolution(rng, 1 + knobs, 6),
+        Activate(TANH),
+        convolution(rng, 6, 9, taps=3, dilation=5, groups=3),
+        Scale(weights(rng, 9, fan_in=1), weights(rng, 9, fan_in=4)),
+        PRelu(weights(rng, 9, fan_in=4)),
+        Units(Cell.GRU, random_units(rng, Cell.GRU, 9, 10)),
+        convolution(rng, 10, 5, taps=2, dilation=40),
+        Elu(1.0),
+        convolution(rng, 5, 4),
+        Softmax(),
+        Units(Cell.LSTM, random_units(rng, Cell.LSTM, 4, 7)),
+        convolution(rng, 7, 1),
+    )
+    return describe(Stack(layers or usual, skip), knobs)
+
+
+def random_convolutions(rng: Rng, *, knobs: int = 0) -> Description:
+    """A stack that forgets: widths that no vector divides, a depthwise convolution, a large ELU."""
+    return random_stack(
+        rng,
+        convolution(rng, 1 + knobs, 7, taps=4, dilation=3),
+        Elu(1.5),
+        convolution(rng, 7, 14, taps=3, dilation=7, groups=7),
+        Activate(SIGMOID),
+        Scale(weights(rng, 14, fan_in=1), weights(rng, 14, fan_in=1)),
+        convolution(rng, 14, 1, taps=9),
+        knobs=knobs,
+    )
+
+
+def random_lstm_step(rng: Rng) -> Description:
+    """SmartAmpPro's network in small."""
+    return random_stack(
+        rng, convolution(rng, 1, 4, taps=24), convolution(rng, 4, 33), LstmStep(11), convolution(rng, 11, 1)
+    )
 
 
 def random_convnet(
@@ -261,6 +311,9 @@ FAMILIES: dict[str, Callable[[Rng], Description]] = {
         condition=random_recurrent(rng, cell=Cell.GRU, skip=True).architecture,
     ),
     "wavenet steered by a convnet": lambda rng: random_wavenet(rng, condition=random_convnet(rng).architecture),
+    "wavenet steered by a stack with skip": lambda rng: random_wavenet(
+        rng, condition=random_stack(rng, skip=True).architecture
+    ),
     "wavenet steered by an impulse response": lambda rng: random_wavenet(
         rng, condition=random_linear(rng).architecture
     ),
@@ -277,6 +330,18 @@ FAMILIES: dict[str, Callable[[Rng], Description]] = {
     "convnet leaky hardtanh": lambda rng: random_convnet(rng, activation=LEAKY_HARDTANH),
     "linear": random_linear,
     "linear one tap": lambda rng: random_linear(rng, taps=1, bias=0.0),
+    "stack of everything": random_stack,
+    "stack of everything, skip, two knobs": lambda rng: random_stack(rng, skip=True, knobs=2),
+    "stack of convolutions": random_convolutions,
+    "stack with an lstm step": random_lstm_step,
+    "stack with activations of several slopes": lambda rng: random_stack(
+        rng,
+        convolution(rng, 1, 4),
+        Activate(PRELU),
+        convolution(rng, 4, 3),
+        Activate(LEAKY_HARDTANH),
+        convolution(rng, 3, 1),
+    ),
 }
 
 

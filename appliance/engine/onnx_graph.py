@@ -34,9 +34,12 @@ from appliance.formats.description import (
     Gating,
     Linear,
     Recurrent,
+    RecurrentLayer,
     WaveNet,
     WaveNetLayer,
 )
+from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import Stack
 from appliance.formats.tree import to_tree
 
 OPSET = 17
@@ -62,12 +65,17 @@ def build(description: Description) -> onnx.ModelProto:
 
 
 def _network(graph: _Graph, architecture: Architecture, audio: str, condition: str) -> str:
+    assert not isinstance(architecture, ForeignGraph), "a graph already: engine/foreign_engine.py plays it"
     if isinstance(architecture, WaveNet):
         return _wavenet(graph, architecture, audio, condition)
     if isinstance(architecture, Recurrent):
         return _recurrent(graph, architecture, audio, condition)
     if isinstance(architecture, ConvNet):
         return _convnet(graph, architecture, audio)
+    if isinstance(architecture, Stack):
+        from appliance.engine.onnx_stack import stack_output  # which is made of the parts below
+
+        return stack_output(graph, architecture, audio, condition)
     return _linear(graph, architecture, audio)
 
 
@@ -138,6 +146,10 @@ class _Graph:
     def column(self, path: str) -> str:
         """A matrix [out, in] as the kernel [out, in, 1] of a 1x1 convolution."""
         return self.op("Unsqueeze", self.weight(path), self.integers(2))
+
+    def row_values(self, path: str) -> str:
+        """An array [channels] as one value for each row of [1, channels, frames]."""
+        return self.op("Unsqueeze", self.weight(path), self.integers(1))
 
     def integers(self, *values: int) -> str:
         """Constant int64 [n]."""
@@ -347,32 +359,36 @@ _GATE_ORDER = {Cell.LSTM: (0, 3, 1, 2), Cell.GRU: (1, 0, 2)}
 
 def _recurrent(graph: _Graph, network: Recurrent, audio: str, condition: str) -> str:
     x = graph.op("Transpose", condition, perm=[2, 0, 1])  # [frames, 1, inputs]
-    order = _GATE_ORDER[network.cell]
-    is_lstm = network.cell is Cell.LSTM
     for i, layer in enumerate(network.layers):
-        path = f"layers.{i}"
-        h = layer.weight_hh.shape[1]
-        rows = graph.integers(*(gate * h + row for gate in order for row in range(h)))
-
-        def rearranged(key: str, path: str = path, rows: str = rows) -> str:
-            return graph.op("Gather", graph.weight(f"{path}.{key}"), rows, axis=0)
-
-        w, r = (graph.op("Unsqueeze", rearranged(key), graph.integers(0)) for key in ("weight_ih", "weight_hh"))
-        biases = graph.op("Concat", rearranged("bias_ih"), rearranged("bias_hh"), axis=0)
-        b = graph.op("Unsqueeze", biases, graph.integers(0))
-        shape = (1, 1, h)
-        states = [graph.state(f"{i}_h", shape, f"{path}.h0")]
-        if is_lstm:
-            states.append(graph.state(f"{i}_c", shape, f"{path}.c0"))
-        extra = {} if is_lstm else {"linear_before_reset": 1}
-        y, *following = graph.ops(network.cell.name, [x, w, r, b, "", *states], 1 + len(states), hidden_size=h, **extra)
-        for state, value in zip(states, following, strict=True):
-            graph.next_state(state, value, shape)
-        x = graph.op("Squeeze", y, graph.integers(1))  # [frames, 1, H]
+        x = _units(graph, network.cell, layer, f"layers.{i}", str(i), x)
     head = graph.op("Unsqueeze", graph.weight("head_weight"), graph.integers(1))
     out = graph.op("Add", graph.op("MatMul", x, head), graph.number(network.head_bias))
     out = graph.op("Transpose", out, perm=[1, 2, 0])
     return graph.op("Add", out, audio) if network.skip else out
+
+
+def _units(graph: _Graph, cell: Cell, layer: RecurrentLayer, path: str, name: str, x: str) -> str:
+    """One recurrent layer: [frames, 1, inputs] → [frames, 1, H]."""
+    order = _GATE_ORDER[cell]
+    is_lstm = cell is Cell.LSTM
+    h = layer.weight_hh.shape[1]
+    rows = graph.integers(*(gate * h + row for gate in order for row in range(h)))
+
+    def rearranged(key: str) -> str:
+        return graph.op("Gather", graph.weight(f"{path}.{key}"), rows, axis=0)
+
+    w, r = (graph.op("Unsqueeze", rearranged(key), graph.integers(0)) for key in ("weight_ih", "weight_hh"))
+    biases = graph.op("Concat", rearranged("bias_ih"), rearranged("bias_hh"), axis=0)
+    b = graph.op("Unsqueeze", biases, graph.integers(0))
+    shape = (1, 1, h)
+    states = [graph.state(f"{name}_h", shape, f"{path}.h0")]
+    if is_lstm:
+        states.append(graph.state(f"{name}_c", shape, f"{path}.c0"))
+    extra = {} if is_lstm else {"linear_before_reset": 1}
+    y, *following = graph.ops(cell.name, [x, w, r, b, "", *states], 1 + len(states), hidden_size=h, **extra)
+    for state, value in zip(states, following, strict=True):
+        graph.next_state(state, value, shape)
+    return graph.op("Squeeze", y, graph.integers(1))
 
 
 def _convnet(graph: _Graph, network: ConvNet, audio: str) -> str:

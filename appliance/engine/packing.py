@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
+from appliance.engine.packing_stack import pack_stack
+from appliance.errors import UnsupportedModel
 from appliance.formats.description import (
     FILM_NAMES,
     Act,
@@ -25,9 +28,12 @@ from appliance.formats.description import (
     Gating,
     Linear,
     Recurrent,
+    RecurrentLayer,
     WaveNet,
     WaveNetLayer,
 )
+from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import Stack
 
 MODEL_MAGIC = int.from_bytes(b"AMDL", "little")
 MODEL_VERSION = 2
@@ -51,7 +57,7 @@ _ACTS = (
 )
 _GATINGS = (Gating.NONE, Gating.GATED, Gating.BLENDED)
 _CELLS = (Cell.LSTM, Cell.GRU)
-_KINDS: tuple[type, ...] = (WaveNet, Recurrent, ConvNet, Linear)
+_KINDS: tuple[type, ...] = (WaveNet, Recurrent, ConvNet, Linear, Stack)
 
 
 class _Writer:
@@ -82,6 +88,13 @@ class _Writer:
         elif activation.kind is Act.LEAKY_HARDTANH:
             self.f32(activation.minimum, activation.maximum, activation.minimum_slope, activation.maximum_slope)
 
+    def units(self, cell: Cell, layers: Sequence[RecurrentLayer]) -> None:
+        self.u32(_CELLS.index(cell), len(layers))
+        for layer in layers:
+            self.u32(layer.weight_ih.shape[1], layer.weight_hh.shape[1])
+            for weights in (layer.weight_ih, layer.weight_hh, layer.bias_ih, layer.bias_hh, layer.h0, layer.c0):
+                self.array(weights)
+
 
 def kind_number(architecture: Architecture) -> int:
     """The number of a family: `enum class ModelKind` in native/model.hpp."""
@@ -89,24 +102,40 @@ def kind_number(architecture: Architecture) -> int:
 
 
 def pack_model(description: Description) -> bytes:
-    """The model blob of a description. Pure; may take milliseconds for large models."""
+    """The model blob of a description. Pure; may take milliseconds for large models.
+
+    Raises UnsupportedModel for a graph that only ONNX Runtime can play.
+    """
     writer = _Writer()
     architecture = description.architecture
+    if isinstance(architecture, ForeignGraph):
+        raise UnsupportedModel(
+            f"{description.name} is an ONNX graph of its own: it plays only offline, with --engine onnx "
+            "(appliance render, appliance bench engine). "
+            "For the pedal use a .nam, GuitarML, AIDA-X or RTNeural file, or one from this pedal's trainer."
+        )
     writer.u32(MODEL_MAGIC, MODEL_VERSION, kind_number(architecture))
     writer.u32(description.sample_rate_hz, 1 + len(description.knobs))
     writer.f32(10 ** (description.input_gain_db / 20), 10 ** (description.output_gain_db / 20))
-    writer.u32(int(isinstance(architecture, Recurrent) and architecture.skip))
+    writer.u32(_skip(architecture))
     _network(writer, architecture)
     return b"".join(writer.parts)
 
 
+def _skip(architecture: Architecture) -> int:
+    return int(isinstance(architecture, Recurrent | Stack) and architecture.skip)
+
+
 def _network(writer: _Writer, architecture: Architecture) -> None:
+    assert not isinstance(architecture, ForeignGraph), "refused before"
     if isinstance(architecture, WaveNet):
         _wavenet(writer, architecture)
     elif isinstance(architecture, Recurrent):
         _recurrent(writer, architecture)
     elif isinstance(architecture, ConvNet):
         _convnet(writer, architecture)
+    elif isinstance(architecture, Stack):
+        pack_stack(writer, architecture)
     else:
         writer.u32(len(architecture.taps))
         writer.array(architecture.taps)
@@ -117,7 +146,7 @@ def _wavenet(writer: _Writer, wavenet: WaveNet) -> None:
     condition = wavenet.condition
     writer.u32(0 if condition is None else 1 + _KINDS.index(type(condition)))
     if condition is not None:
-        writer.u32(int(isinstance(condition, Recurrent) and condition.skip))
+        writer.u32(_skip(condition))
         _network(writer, condition)
     writer.u32(len(wavenet.arrays), len(wavenet.head_stages))
     writer.f32(wavenet.head_scale)
@@ -161,12 +190,7 @@ def _wavenet_layer(writer: _Writer, layer: WaveNetLayer) -> None:
 
 
 def _recurrent(writer: _Writer, network: Recurrent) -> None:
-    writer.u32(_CELLS.index(network.cell), len(network.layers))
-    for layer in network.layers:
-        hidden = layer.weight_hh.shape[1]
-        writer.u32(layer.weight_ih.shape[1], hidden)
-        for weights in (layer.weight_ih, layer.weight_hh, layer.bias_ih, layer.bias_hh, layer.h0, layer.c0):
-            writer.array(weights)
+    writer.units(network.cell, network.layers)
     writer.array(network.head_weight)
     writer.f32(network.head_bias)
 
@@ -197,6 +221,7 @@ def pack_patch(
     cabinet: Array | None = None,
     normalise_gain_db: float = 0.0,
     oversample: int = 1,
+    knob_count: int | None = None,
 ) -> bytes:
     """The patch the audio process loads.
 
@@ -204,13 +229,20 @@ def pack_patch(
     cabinet: impulse response, float32 (frames,), already at `sample_rate_hz`; None for none.
     normalise_gain_db: what brings the model to the common loudness; applied while the controls' NORMALISE flag is set.
     oversample: 1, 2 or 4; how many times the session's rate the model runs at (`engine/rates.py`).
+    knob_count: of a model that is not in the patch but put in its place (`Pedal.load_patch`); else the blob's own.
     """
     frames = np.zeros(0, np.float32) if cabinet is None else np.ascontiguousarray(cabinet, dtype="<f4")
     body = b"".join(
         (
             struct.pack("<2I", generation, sample_rate_hz),
             struct.pack("<f", 10 ** (normalise_gain_db / 20)),
-            struct.pack("<4I", len(model_blob), len(frames), _knob_count(model_blob), oversample),
+            struct.pack(
+                "<4I",
+                len(model_blob),
+                len(frames),
+                _knob_count(model_blob) if knob_count is None else knob_count,
+                oversample,
+            ),
             model_blob,
             frames.tobytes(),
         )

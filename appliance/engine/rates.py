@@ -33,7 +33,7 @@ class RatePlan:
     method: RateMethod
     model_rate_hz: int
     session_rate_hz: int
-    oversample: int  # as played: 1 for Linear models, which make no aliases
+    oversample: int  # as played: 1 for Linear models (no aliases) and stacks (can't be stretched)
     stretch: float  # the rate that the network runs at / its own
     latency_frames: int  # of the session
 

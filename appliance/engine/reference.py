@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from appliance.engine.contract import Float32
+from appliance.errors import UnsupportedModel
 from appliance.formats.description import (
     Act,
     Activation,
@@ -32,6 +33,8 @@ from appliance.formats.description import (
     WaveNet,
     WaveNetLayer,
 )
+from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import Stack
 
 Float64 = npt.NDArray[np.float64]
 
@@ -42,6 +45,11 @@ class ReferenceEngine:
     latency_frames = 0
 
     def __init__(self, description: Description) -> None:
+        if isinstance(description.architecture, ForeignGraph):
+            raise UnsupportedModel(
+                f"{description.name} is an ONNX graph of its own: the reference has no equations for it. "
+                "Play it with --engine onnx."
+            )
         self.knob_count = len(description.knobs)
         self._description = description
         self._input_gain = 10.0 ** (description.input_gain_db / 20.0)
@@ -122,12 +130,17 @@ class _Network(Protocol):
 
 
 def _build(architecture: Architecture) -> _Network:
+    assert not isinstance(architecture, ForeignGraph), "refused before"
     if isinstance(architecture, WaveNet):
         return _WaveNet(architecture)
     if isinstance(architecture, Recurrent):
         return _Recurrent(architecture)
     if isinstance(architecture, ConvNet):
         return _ConvNet(architecture)
+    if isinstance(architecture, Stack):
+        from appliance.engine.reference_stack import StackNetwork  # which is made of the parts below
+
+        return StackNetwork(architecture)
     return _Linear(architecture)
 
 

@@ -23,11 +23,15 @@ from appliance.formats.description import (
     Gating,
     Linear,
     Recurrent,
+    RecurrentLayer,
     WaveNet,
     WaveNetArray,
     WaveNetLayer,
     output_count,
 )
+from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import Stack
+from appliance.formats.stack_checks import check_stack
 
 
 def check_description(description: Description, file: str) -> None:
@@ -71,6 +75,10 @@ class _Check:
         elif isinstance(network, ConvNet):
             self.that(inputs == 1, "a ConvNet can't have knobs")
             self.convnet(network)
+        elif isinstance(network, Stack):
+            check_stack(network, inputs, self)
+        elif isinstance(network, ForeignGraph):
+            pass  # `foreign.py` has checked it whole
         else:
             self.that(inputs == 1, "an impulse response can't have knobs")
             self.linear(network)
@@ -81,6 +89,8 @@ class _Check:
         condition = inputs
         if network.condition is not None:
             self.that(inputs == 1, "a network that another one steers can't have knobs")
+            is_ours = not isinstance(network.condition, ForeignGraph)
+            self.that(is_ours, "an ONNX graph of its own can't steer another network")
             self.network(network.condition, 1)
             condition = output_count(network.condition)
         first_width = network.arrays[0].rechannel_weight.shape[1]
@@ -157,19 +167,23 @@ class _Check:
         self.that(activation.minimum <= activation.maximum, f"{place} goes from maximum to minimum")
 
     def recurrent(self, network: Recurrent, inputs: int) -> None:
-        gates = 4 if network.cell is Cell.LSTM else 3
         self.that(1 <= len(network.layers) <= MAX_LAYERS, f"{len(network.layers)} layers")
         for index, layer in enumerate(network.layers):
-            h = layer.weight_hh.shape[1]
-            self.that(h <= MAX_HIDDEN, f"layers.{index} has {h} units, but at most {MAX_HIDDEN} were wanted")
-            self.array(f"layers.{index}.weight_ih", layer.weight_ih, (gates * h, inputs))
-            self.array(f"layers.{index}.weight_hh", layer.weight_hh, (gates * h, h))
-            self.array(f"layers.{index}.bias_ih", layer.bias_ih, (gates * h,))
-            self.array(f"layers.{index}.bias_hh", layer.bias_hh, (gates * h,))
-            self.array(f"layers.{index}.h0", layer.h0, (h,))
-            self.array(f"layers.{index}.c0", layer.c0, (h,))
-            inputs = h
+            inputs = self.units(f"layers.{index}", network.cell, layer, inputs)
         self.array("head_weight", network.head_weight, (inputs,))
+
+    def units(self, place: str, cell: Cell, layer: RecurrentLayer, inputs: int) -> int:
+        """One recurrent layer; how many units it has."""
+        gates = 4 if cell is Cell.LSTM else 3
+        h = int(layer.weight_hh.shape[1])
+        self.that(h <= MAX_HIDDEN, f"{place} has {h} units, but at most {MAX_HIDDEN} were wanted")
+        self.array(f"{place}.weight_ih", layer.weight_ih, (gates * h, inputs))
+        self.array(f"{place}.weight_hh", layer.weight_hh, (gates * h, h))
+        self.array(f"{place}.bias_ih", layer.bias_ih, (gates * h,))
+        self.array(f"{place}.bias_hh", layer.bias_hh, (gates * h,))
+        self.array(f"{place}.h0", layer.h0, (h,))
+        self.array(f"{place}.c0", layer.c0, (h,))
+        return h
 
     def convnet(self, network: ConvNet) -> None:
         inputs = 1

@@ -18,6 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from appliance.formats.foreign_graph import ForeignGraph
+from appliance.formats.stack import (
+    Stack,
+    stack_history_values,
+    stack_multiply_adds,
+    stack_name,
+    stack_past_frames,
+)
+
 Array = npt.NDArray[np.float32]
 
 # Caps checked before anything is allocated: generous against every file seen in the wild (largest: 96 units, 32
@@ -209,7 +218,7 @@ class Linear:
     bias: float = 0.0
 
 
-Architecture = WaveNet | Recurrent | ConvNet | Linear
+Architecture = WaveNet | Recurrent | ConvNet | Linear | Stack | ForeignGraph
 
 
 @dataclass(frozen=True)
@@ -281,6 +290,10 @@ def architecture_name(architecture: Architecture) -> str:
         return f"{architecture.cell.name} {len(architecture.layers)}×{hidden}"
     if isinstance(architecture, ConvNet):
         return f"ConvNet {architecture.blocks[0].weight.shape[0]} ch, {len(architecture.blocks)} layers"
+    if isinstance(architecture, Stack):
+        return stack_name(architecture)
+    if isinstance(architecture, ForeignGraph):
+        return f"ONNX graph of {architecture.nodes} nodes"
     return f"Linear {len(architecture.taps)} taps"
 
 
@@ -298,7 +311,8 @@ def condition_count(network: WaveNet, knobs: int = 0) -> int:
 
 
 def receptive_field_frames(architecture: Architecture) -> int | None:
-    """Frames of input that can still be heard in one output sample; None for recurrent models (no fixed end)."""
+    """Frames of input that can still be heard in one output sample; None where there is no fixed end
+    (recurrent models) or it can't be told (other people's graphs)."""
     if isinstance(architecture, WaveNet):
         memory = sum(memory for _, memory in _wavenet_memory(architecture))
         if architecture.condition is None:
@@ -309,6 +323,9 @@ def receptive_field_frames(architecture: Architecture) -> int | None:
         return 1 + int(sum((block.weight.shape[2] - 1) * block.dilation for block in architecture.blocks))
     if isinstance(architecture, Linear):
         return len(architecture.taps)
+    if isinstance(architecture, Stack):
+        past_frames = stack_past_frames(architecture)
+        return None if past_frames is None else 1 + past_frames
     return None
 
 
@@ -338,6 +355,8 @@ def history_values(architecture: Architecture) -> int:
             total += channels * (taps - 1) * block.dilation
     elif isinstance(architecture, Linear):
         total = len(architecture.taps) - 1
+    elif isinstance(architecture, Stack):
+        total = stack_history_values(architecture)
     return total
 
 
@@ -350,6 +369,10 @@ def multiply_adds_per_sample(architecture: Architecture) -> int:
         return int(architecture.head_weight.size + inner)
     if isinstance(architecture, ConvNet):
         return int(architecture.head_weight.size + sum(block.weight.size for block in architecture.blocks))
+    if isinstance(architecture, Stack):
+        return stack_multiply_adds(architecture)
+    if isinstance(architecture, ForeignGraph):
+        return architecture.weights  # each used once a sample, as in most graphs
     return len(architecture.taps)
 
 

@@ -26,6 +26,8 @@ from appliance.errors import BadModelFile, UnsupportedModel
 from appliance.formats.consistency import check_description
 from appliance.formats.description import MAX_WEIGHTS, Array, Description
 from appliance.formats.fields import Fields, clean_metadata, parse_json, show
+from appliance.formats.foreign import read_foreign
+from appliance.formats.foreign_graph import ForeignGraph
 from appliance.formats.tree import from_tree
 
 _MAX_TENSORS = 4096
@@ -42,13 +44,18 @@ def write_own(description: Description, path: Path) -> None:
 
 def own_bytes(description: Description, file: str) -> bytes:
     """What `write_own` writes; `file` is only for messages."""
+    if isinstance(description.architecture, ForeignGraph):
+        raise UnsupportedModel(f"{description.name} is an ONNX file already, of another kind: copy it as it is.")
     check_description(description, file)
     plain = dataclasses.replace(description, metadata=clean_metadata(description.metadata))
     return bytes(build(plain).SerializeToString(deterministic=True))
 
 
 def read_own(data: bytes, file: str) -> Description:
-    """The description in the bytes of our own file. Raises BadModelFile, and UnsupportedModel for other ONNX files."""
+    """The description in the bytes of our own file, or of another streaming ONNX graph (`foreign.py`).
+
+    Raises BadModelFile, UnsupportedModel.
+    """
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -59,10 +66,7 @@ def read_own(data: bytes, file: str) -> Description:
     if version is None:
         if not model.graph.node:
             raise BadModelFile(f"{file} is not a model file. Models are .nam, .json, .aidax or the pedal's own .onnx.")
-        raise UnsupportedModel(
-            f"{file} is an ONNX model that was not made for this pedal (its metadata has no {FORMAT_KEY}). "
-            "Use a .nam, GuitarML or AIDA-X file, or export with this pedal's trainer."
-        )
+        return read_foreign(model, data, file, props)
     if version != FORMAT_VERSION:
         raise UnsupportedModel(
             f"{file} is in version {show(version)} of the pedal's own format; this pedal knows {FORMAT_VERSION}. "

@@ -21,6 +21,7 @@ from appliance.formats.fields import clean_text, parse_json, show
 from appliance.formats.guitarml import read_guitarml
 from appliance.formats.rtneural import read_rtneural
 from appliance.formats.smartamp import read_smartamp
+from appliance.formats.smartamppro import read_smartamppro
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 _ONNX_START = b"\x08"  # first field of every ONNX file: its IR version
@@ -131,10 +132,7 @@ def _read_value(value: dict[str, Any], file: str, quality: float) -> Description
     elif keys >= {"variables", "residual_channels", "dilations"}:
         description = read_smartamp(value, file, name)
     elif keys >= {"conv1d", "lstm", "dense"}:
-        raise UnsupportedModel(
-            f"{file} is a SmartAmpPro model, which this pedal doesn't play yet. "
-            "Look for a NeuralPi, Proteus or NAM capture of the same amp."
-        )
+        description = read_smartamppro(value, file, name)
     elif "architecture" in keys:
         if missing := [key for key in nam.REQUIRED_KEYS if key not in keys]:
             raise BadModelFile(

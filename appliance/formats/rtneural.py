@@ -36,6 +36,8 @@ from appliance.formats.fields import (
     show,
     to_array,
 )
+from appliance.formats.rtneural_stack import read_layers
+from appliance.formats.stack import Stack
 
 DEFAULT_SAMPLE_RATE_HZ = 48_000
 _MAX_GAIN_DB = 80.0
@@ -48,26 +50,13 @@ def read_rtneural(value: dict[str, Any], file: str, name: str) -> Description:
     top = Fields(value, file)
     inputs = _inputs(top)
     layers = list(top.objects("layers", MAX_LAYERS))
-    kinds = [layer.text("type").lower() for layer in layers]
-    if len(kinds) < 2 or kinds[0] not in _CELLS or kinds != [kinds[0]] * (len(kinds) - 1) + ["dense"]:
-        raise UnsupportedModel(
-            f"{file} is a stack of {', '.join(show(kind) for kind in kinds[:12])}; of this format the pedal plays "
-            "LSTM or GRU layers with one dense layer after them, as AIDA-X does."
-        )
-    cell = _CELLS[kinds[0]]
-    recurrent = []
-    width = inputs
-    for layer in layers[:-1]:
-        built = _read_recurrent(layer, cell, width)
-        recurrent.append(built)
-        width = built.weight_hh.shape[1]
-    head_weight, head_bias = _read_dense(layers[-1], width)
+    architecture = _architecture(layers, inputs, skip=_skip(top))
     metadata = clean_metadata(value.get("metadata"))
     rate = _sample_rate(metadata.get("samplerate", value.get("samplerate")))
     return Description(
         name=clean_text(metadata.get("name")) or name,
-        source_format="AIDA-X",
-        architecture=Recurrent(cell, tuple(recurrent), head_weight, head_bias, skip=_skip(top)),
+        source_format="RTNeural" if isinstance(architecture, Stack) else "AIDA-X",
+        architecture=architecture,
         sample_rate_hz=rate or DEFAULT_SAMPLE_RATE_HZ,
         sample_rate_known=rate is not None,
         knobs=tuple(Knob(f"Param {i}") for i in range(1, inputs)),
@@ -78,6 +67,23 @@ def read_rtneural(value: dict[str, Any], file: str, name: str) -> Description:
         self_test=_self_test(top),
         metadata=metadata,
     )
+
+
+def _architecture(layers: list[Fields], inputs: int, *, skip: bool) -> Recurrent | Stack:
+    """LSTM or GRU layers with a dense layer after them, as AIDA-X makes them, or any other stack."""
+    kinds = [layer.text("type").lower() for layer in layers]
+    is_usual = len(kinds) > 1 and kinds[0] in _CELLS and kinds == [kinds[0]] * (len(kinds) - 1) + ["dense"]
+    if not is_usual or layers[-1].get("activation") not in (None, "", "linear"):
+        return read_layers(layers, inputs, _read_recurrent, skip=skip)
+    cell = _CELLS[kinds[0]]
+    recurrent = []
+    width = inputs
+    for layer in layers[:-1]:
+        built = _read_recurrent(layer, cell, width)
+        recurrent.append(built)
+        width = built.weight_hh.shape[1]
+    head_weight, head_bias = _read_dense(layers[-1], width)
+    return Recurrent(cell, tuple(recurrent), head_weight, head_bias, skip=skip)
 
 
 def _inputs(top: Fields) -> int:
@@ -129,11 +135,6 @@ def _reset_first(gates: Array) -> Array:
 
 
 def _read_dense(layer: Fields, width: int) -> tuple[Array, float]:
-    activation = layer.get("activation")
-    if activation not in (None, "", "linear"):
-        raise UnsupportedModel(
-            f"{layer.file} has the activation {show(activation)} after its dense layer; the pedal plays those without."
-        )
     weights = layer.items("weights", at_most=2)
     where = Fields({}, layer.file, layer.path("weights"))
     if len(shape := list_shape(weights[0])) == 2 and shape[1] != 1:

@@ -18,6 +18,7 @@ from appliance.formats.description import (
     multiply_adds_per_sample,
     receptive_field_frames,
 )
+from appliance.formats.foreign_graph import ForeignGraph
 from appliance.formats.read import read_variants
 
 MakeEngine = Callable[[Description], ModelEngine]
@@ -89,7 +90,10 @@ def notes_for(description: Description, playing_rate_hz: int = PLAYING_RATE_HZ) 
             f"The file does not tell its sample rate; {spaced(rate)} Hz is assumed, "
             f"as usual for {description.source_format.split(' ')[0]} models."
         )
-    notes += sentences(plan_rates(description, playing_rate_hz))
+    if isinstance(description.architecture, ForeignGraph):
+        notes.append("An ONNX graph of its own: it plays only offline, with --engine onnx, not in the pedal.")
+    else:
+        notes += sentences(plan_rates(description, playing_rate_hz))
     if any(knob.name.startswith("Knob ") for knob in description.knobs):
         notes.append("The file does not name its knobs.")
     if description.esr is not None and description.esr > _HIGH_ESR:

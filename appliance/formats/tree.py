@@ -50,6 +50,20 @@ from appliance.formats.fields import (
     optional_number,
     show,
 )
+from appliance.formats.stack import (
+    MAX_STEP_UNITS,
+    MAX_WIDTH,
+    Activate,
+    Convolution,
+    Elu,
+    Layer,
+    LstmStep,
+    PRelu,
+    Scale,
+    Softmax,
+    Stack,
+    Units,
+)
 
 _ANY_DB = 200.0
 _MAX_SLOPE = 100.0
@@ -64,7 +78,7 @@ def to_tree(description: Description) -> tuple[dict[str, Any], dict[str, Array]]
     def encode(value: Any, path: str) -> Any:
         if dataclasses.is_dataclass(value):
             inside = {f.name: encode(getattr(value, f.name), f"{path}.{f.name}") for f in dataclasses.fields(value)}
-            return {"kind": type(value).__name__, **inside} if isinstance(value, Architecture) else inside
+            return {"kind": type(value).__name__, **inside} if isinstance(value, Architecture | Layer) else inside
         if isinstance(value, np.ndarray):
             arrays[path.lstrip(".")] = np.ascontiguousarray(value, dtype=np.float32)
             return path.lstrip(".")
@@ -153,6 +167,7 @@ class _Reader:
             "Recurrent": self.recurrent,
             "ConvNet": self.convnet,
             "Linear": self.linear,
+            "Stack": self.stack,
         }
         kind = fields.text("kind")
         if kind not in readers:
@@ -242,6 +257,35 @@ class _Reader:
 
     def linear(self, fields: Fields) -> Linear:
         return Linear(self.array(fields, "taps", 1), fields.number("bias"))
+
+    def stack(self, fields: Fields) -> Stack:
+        layers = tuple(self.stack_layer(layer) for layer in fields.objects("layers", MAX_LAYERS))
+        return Stack(layers, fields.flag("skip"))
+
+    def stack_layer(self, fields: Fields) -> Layer:
+        match kind := fields.text("kind"):
+            case "Convolution":
+                return Convolution(
+                    weight=self.array(fields, "weight", 3),
+                    bias=self.array(fields, "bias", 1),
+                    dilation=fields.integer("dilation", 1, MAX_DILATION),
+                    groups=fields.integer("groups", 1, MAX_WIDTH),
+                )
+            case "Units":
+                return Units(_choice(Cell, fields, "cell"), self.recurrent_layer(fields.fields("layer")))
+            case "Scale":
+                return Scale(self.array(fields, "scale", 1), self.array(fields, "shift", 1))
+            case "PRelu":
+                return PRelu(self.array(fields, "slopes", 1))
+            case "Elu":
+                return Elu(fields.number("alpha", -100.0, 100.0))
+            case "Softmax":
+                return Softmax()
+            case "Activate":
+                return Activate(_activation(fields.fields("activation")))
+            case "LstmStep":
+                return LstmStep(fields.integer("units", 1, MAX_STEP_UNITS))
+        raise fields.error(f"is {show(kind)}, which is no kind of layer", "kind")
 
 
 def _activation(fields: Fields) -> Activation:

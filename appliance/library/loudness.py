@@ -75,12 +75,12 @@ def normalise_gain_db(loudness_db: float) -> float:
 
 
 def model_loudness_db(description: Description) -> float:
-    """`measure_loudness_db` of a model on the compiled engine, its knobs at their defaults. May block for seconds."""
-    from appliance.engine.native_engine import NativeEngine
+    """`measure_loudness_db` of a model on the engine that plays it, knobs at their defaults. May block for seconds."""
+    from appliance.engine.engines import engine_for, make_engine
 
     knobs = np.array([knob.default for knob in description.knobs], np.float32)
     return measure_loudness_db(
-        NativeEngine(description),
+        make_engine(engine_for(description), description),
         loudness_clip(),
         knobs=knobs if description.knobs else None,
         multiply_adds_per_sample=multiply_adds_per_sample(description.architecture),

@@ -56,12 +56,16 @@ def families() -> dict[str, Description]:
         ),
         "slopes": models.random_wavenet(rng, channels=(4, 4), activation=models.PRELU, stages=(1,), outputs=2),
         "steered_by_lstm": models.random_wavenet(rng, condition=models.random_recurrent(rng).architecture),
+        "steered_by_stack": models.random_wavenet(rng, condition=models.random_stack(rng).architecture),
         "lstm": models.random_recurrent(rng, cell=Cell.LSTM, hidden=16),
         "lstm_knobs": models.random_recurrent(rng, cell=Cell.LSTM, hidden=40, layers=2, knobs=2),
         "lstm_huge": models.random_recurrent(rng, cell=Cell.LSTM, hidden=120),
         "gru": models.random_recurrent(rng, cell=Cell.GRU, hidden=20, layers=2, knobs=1),
         "convnet": models.random_convnet(rng),
         "linear": models.random_linear(rng),
+        "stack": models.random_stack(rng, skip=True, knobs=1),
+        "stack_convolutions": models.random_convolutions(rng),
+        "stack_step": models.random_lstm_step(rng),
     }
 
 
@@ -103,7 +107,7 @@ def test_a_playing_pedal_never_touches_the_heap_and_the_counter_bites(tmp_path: 
     program = build(tmp_path / "build", "-DCMAKE_BUILD_TYPE=Release") / "allocations"
     rng = np.random.default_rng(2)
     cabinet = rng.standard_normal(3000).astype(np.float32) * np.float32(0.01)
-    for name in ("wide", "lstm_knobs", "general", "convnet", "modulated", "steered"):
+    for name in ("wide", "lstm_knobs", "general", "convnet", "modulated", "steered", "stack"):
         blob = pack_model(families()[name])
         patches = tmp_path / name
         patches.mkdir()

@@ -23,6 +23,7 @@ from appliance.formats.description import (
     WaveNetArray,
     WaveNetLayer,
 )
+from appliance.formats.stack import Activate, Convolution, Elu, Layer, PRelu, Scale, Softmax, Stack, Units
 
 NAM_NAMES = {
     Act.TANH: "Tanh",
@@ -278,6 +279,65 @@ def keras_file(description: Description, **more: Any) -> dict[str, Any]:
     layers.append({"type": "dense", "activation": "", "shape": [None, None, 1], "weights": dense})
     inputs = network.layers[0].weight_ih.shape[1]
     return {"in_shape": [None, None, inputs], "in_skip": int(network.skip), "layers": layers, **more}
+
+
+def keras_stack_file(description: Description, **more: Any) -> dict[str, Any]:
+    """The keras-JSON object of a stack. Batch-norm is written with a mean and a variance that come to the same."""
+    stack = description.architecture
+    assert isinstance(stack, Stack)
+    layers = [_keras_layer(layer) for layer in stack.layers]
+    inputs = 1 + len(description.knobs)
+    return {"in_shape": [None, None, inputs], "in_skip": int(stack.skip), "layers": layers, **more}
+
+
+def _keras_layer(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, Convolution):
+        outputs, _, taps = layer.weight.shape
+        kernel = layer.weight.transpose(2, 1, 0)
+        if taps == 1 and layer.groups == 1:
+            return _keras("dense", [kernel[0], layer.bias], outputs)
+        sizes = {"kernel_size": [taps], "dilation": [layer.dilation], "groups": layer.groups}
+        return _keras("conv1d", [kernel, layer.bias], outputs) | sizes
+    if isinstance(layer, Units):
+        description = Description("", "", Recurrent(layer.cell, (layer.layer,), layer.layer.h0, 0.0), 48_000)
+        return {**keras_file(description)["layers"][0], "activation": "tanh"}
+    if isinstance(layer, Scale):
+        ones = np.ones_like(layer.scale)
+        return _keras("batchnorm", [layer.scale, layer.shift + layer.scale, ones, ones * 0.75], 0) | {"epsilon": 0.25}
+    if isinstance(layer, PRelu):
+        return _keras("prelu", [layer.slopes[None, :]], len(layer.slopes))
+    if isinstance(layer, Activate):
+        return {
+            "type": "activation",
+            "activation": layer.activation.kind.value,
+            "shape": [None, None, 0],
+            "weights": [],
+        }
+    name = {Elu: "elu", Softmax: "softmax"}[type(layer)]
+    return {"type": "activation", "activation": name, "shape": [None, None, 0], "weights": []}
+
+
+def _keras(kind: str, arrays: list[Array], outputs: int) -> dict[str, Any]:
+    weights = [array.tolist() for array in arrays]
+    return {"type": kind, "activation": "", "shape": [None, None, outputs], "weights": weights}
+
+
+def smartamppro_file(rng: np.random.Generator, window: int = 120, filters: int = 4, units: int = 6) -> dict[str, Any]:
+    """A SmartAmpPro object with the strides that its trainer uses for this window."""
+    stride = 12
+
+    def numbers(*shape: int) -> Any:
+        return rng.uniform(-0.5, 0.5, shape).tolist()
+
+    return {
+        "input_size": window,
+        "conv1d_stride": stride,
+        "conv1d_1_stride": stride,
+        "conv1d": {"kernel:0": numbers(stride, 1, filters), "bias:0": numbers(filters)},
+        "conv1d_1": {"kernel:0": numbers(stride, filters, filters), "bias:0": numbers(filters)},
+        "lstm": {"kernel:0": numbers(filters, 4 * units), "bias:0": numbers(4 * units), "lstm_cell": {}},
+        "dense": {"kernel:0": numbers(units, 1), "bias:0": numbers(1)},
+    }
 
 
 def _update_first(gates: Array) -> Array:

@@ -42,6 +42,7 @@ for _other in (
     "wavenet heads of layers",  # nor for a bias of the input layer: those are of SmartAmp
     "wavenet steered by an lstm",  # and keeps only the sum of an LSTM's two biases
     "wavenet steered by a gru with skip",
+    "wavenet steered by a stack with skip",  # nor does it know stacks
     "wavenet modulated everywhere",  # the residual's modulation counts only where activations are blended
     "wavenet modulated everywhere without shift, gated",
 ):

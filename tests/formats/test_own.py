@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from appliance.engine.onnx_graph import (
     ARRAYS_KEY,
@@ -155,12 +155,7 @@ def test_damaged_files_are_refused(
         read_model_bytes(damaged(change), "amp.onnx")
 
 
-def test_foreign_onnx_files_are_refused_by_name() -> None:
-    node = helper.make_node("Relu", ["x"], ["y"])
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1,)) for name in "xy"]
-    model = helper.make_model(helper.make_graph([node], "other", values[:1], values[1:]), ir_version=8)
-    with pytest.raises(UnsupportedModel, match="not made for this pedal"):
-        read_model_bytes(model.SerializeToString(), "other.onnx")
+def test_a_few_bytes_are_no_onnx_file() -> None:
     with pytest.raises(BadModelFile, match="not a model file"):
         read_model_bytes(b"\x08\x07", "short.onnx")
 

@@ -20,8 +20,10 @@ std::unique_ptr<Network> make_network(int kind, BlobReader& blob, int inputs, in
       return make_recurrent(blob, inputs, max_frames);
     case 2:
       return make_convnet(blob, inputs, max_frames);
-    default:
+    case 3:
       return make_linear(blob, inputs, max_frames);
+    default:
+      return make_stack(blob, inputs, max_frames);
   }
 }
 

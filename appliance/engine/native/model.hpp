@@ -40,7 +40,7 @@ class Network {
   virtual int receptive_field() const noexcept = 0;
 };
 
-enum class ModelKind : int { kWaveNet, kRecurrent, kConvNet, kLinear };
+enum class ModelKind : int { kWaveNet, kRecurrent, kConvNet, kLinear, kStack };
 
 // How every model blob begins.
 struct ModelHeader {
@@ -84,7 +84,7 @@ class Model {
 
 // Networks inside networks that a damaged file may ask for.
 constexpr int kMaxDepth = 8;
-constexpr int kKinds = 4;  // of network: WaveNet, recurrent, ConvNet, linear
+constexpr int kKinds = 5;  // of network: WaveNet, recurrent, ConvNet, linear, stack
 
 // Reads a network of a kind. depth: how many networks it is inside of.
 std::unique_ptr<Network> make_network(int kind, BlobReader& blob, int inputs, int max_frames, int depth = 0);
@@ -93,5 +93,6 @@ std::unique_ptr<Network> make_wavenet(BlobReader& blob, int inputs, int max_fram
 std::unique_ptr<Network> make_recurrent(BlobReader& blob, int inputs, int max_frames);
 std::unique_ptr<Network> make_convnet(BlobReader& blob, int inputs, int max_frames);
 std::unique_ptr<Network> make_linear(BlobReader& blob, int inputs, int max_frames);
+std::unique_ptr<Network> make_stack(BlobReader& blob, int inputs, int max_frames);
 
 }  // namespace appliance

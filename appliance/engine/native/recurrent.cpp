@@ -3,6 +3,8 @@
 // Lanes run over hidden units. The weights are kept column by column (one column per input or hidden unit, its gates
 // side by side), so a step is: accumulators = bias; for every column: accumulators += column · value. Padding units
 // have zero weights and stay at zero.
+#include "recurrent.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -82,9 +84,10 @@ void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
   }
 }
 
-class RecurrentNetwork final : public Network {
+class RecurrentNetwork final : public Network, public RecurrentUnits {
  public:
-  RecurrentNetwork(BlobReader& blob, int inputs, int max_frames) : inputs_(inputs), stretch_(blob.stretch()) {
+  RecurrentNetwork(BlobReader& blob, int inputs, int max_frames, bool has_head)
+      : inputs_(inputs), stretch_(blob.stretch()) {
     cell_ = static_cast<Cell>(blob.integer("cell", 0, 1));
     const int layer_count = blob.integer("layers", 1, kMaxLayers);
     size_t widest = 0;
@@ -92,8 +95,10 @@ class RecurrentNetwork final : public Network {
       layers_.push_back(read_layer(blob, number == 0 ? inputs : layers_.back().hidden));
       widest = std::max<size_t>(widest, layers_.back().vectors);
     }
-    head_ = spread(blob.floats(layers_.back().hidden), 1, layers_.back().hidden, layers_.back().vectors);
-    head_bias_ = blob.f32();
+    if (has_head) {
+      head_ = spread(blob.floats(layers_.back().hidden), 1, layers_.back().hidden, layers_.back().vectors);
+      head_bias_ = blob.f32();
+    }
     interleaved_.assign(static_cast<size_t>(inputs) * max_frames, 0.0f);
     outputs_.assign(static_cast<size_t>(layers_.back().vectors) * max_frames, Vec{});
     between_.assign(widest, Vec{});
@@ -101,8 +106,8 @@ class RecurrentNetwork final : public Network {
     reset();
   }
 
-  // A recurrent net never wholly forgets; half a second of silence is what players run to settle one.
-  int receptive_field() const noexcept override { return static_cast<int>(24000 * stretch_); }
+  int receptive_field() const noexcept override { return static_cast<int>(kRecurrentSettleFrames * stretch_); }
+  int hidden() const noexcept override { return layers_.back().hidden; }
 
   void reset() noexcept override {
     for (Layer& layer : layers_) {
@@ -113,6 +118,25 @@ class RecurrentNetwork final : public Network {
   }
 
   void process(const float* const* inputs, float* out, int frames) noexcept override {
+    const Vec* hidden = run_layers(inputs, frames);
+    const int vectors = layers_.back().vectors;
+    for (int t = 0; t < frames; ++t) {
+      Vec total = hidden[static_cast<ptrdiff_t>(t) * vectors] * head_[0];
+      for (int v = 1; v < vectors; ++v) total += hidden[static_cast<ptrdiff_t>(t) * vectors + v] * head_[v];
+      out[t] = sum(total) + head_bias_;
+    }
+  }
+
+  void process_units(const float* const* inputs, float* out, int stride, int frames) noexcept override {
+    const float* state = reinterpret_cast<const float*>(run_layers(inputs, frames));
+    const int width = layers_.back().vectors * kLanes;
+    for (int unit = 0; unit < layers_.back().hidden; ++unit, out += stride)
+      for (int t = 0; t < frames; ++t) out[t] = state[static_cast<ptrdiff_t>(t) * width + unit];
+  }
+
+ private:
+  // The hidden state of the last layer after each frame, [frame][vector].
+  const Vec* run_layers(const float* const* inputs, int frames) noexcept {
     const float* x = inputs[0];
     int x_stride = 1;
     if (inputs_ > 1) {
@@ -137,14 +161,9 @@ class RecurrentNetwork final : public Network {
         }
       }
     }
-    for (int t = 0; t < frames; ++t) {
-      Vec total = hidden[static_cast<ptrdiff_t>(t) * vectors] * head_[0];
-      for (int v = 1; v < vectors; ++v) total += hidden[static_cast<ptrdiff_t>(t) * vectors + v] * head_[v];
-      out[t] = sum(total) + head_bias_;
-    }
+    return hidden;
   }
 
- private:
   void run_layer(Layer& layer, const float* x, int x_stride, Vec* out, int frames) noexcept {
     if (!layer.delay.is_on()) {
       step_layer(layer, x, x_stride, out, frames);
@@ -240,7 +259,11 @@ class RecurrentNetwork final : public Network {
 }  // namespace
 
 std::unique_ptr<Network> make_recurrent(BlobReader& blob, int inputs, int max_frames) {
-  return std::make_unique<RecurrentNetwork>(blob, inputs, max_frames);
+  return std::make_unique<RecurrentNetwork>(blob, inputs, max_frames, true);
+}
+
+std::unique_ptr<RecurrentUnits> make_recurrent_units(BlobReader& blob, int inputs, int max_frames) {
+  return std::make_unique<RecurrentNetwork>(blob, inputs, max_frames, false);
 }
 
 }  // namespace appliance
