@@ -120,10 +120,12 @@ def _phone_listens_to_events(port: int) -> None:
         connection.close()
 
 
-def _player_uploads(port: int) -> None:
+def player_uploads(port: int, patience_s: float = _PATIENCE_S) -> None:
+    """Upload one file after the other, whole and cut short in turn. Blocks. Errors: OSError, HTTPException when the
+    page does not answer (any more)."""
     models = paths.assets("models")
     files = [*sorted(models.glob("*.onnx")), *sorted(models.glob("cabinets/*.wav"))]
-    connection = http.client.HTTPConnection(_HOST, port, timeout=_PATIENCE_S)
+    connection = http.client.HTTPConnection(_HOST, port, timeout=patience_s)
     try:
         while True:
             for file, damaged in itertools.product(files, (False, True)):
@@ -149,7 +151,7 @@ def _again_and_again(work: Callable[[int], None], port: int) -> None:
 
 def _main(port: int) -> None:
     """Runs until it is ended from outside."""
-    clients = [_phone_loads_the_page] * _PAGE_PHONES + [_phone_listens_to_events, _player_uploads]
+    clients = [_phone_loads_the_page] * _PAGE_PHONES + [_phone_listens_to_events, player_uploads]
     threads = [threading.Thread(target=_again_and_again, args=(client, port), daemon=True) for client in clients]
     for thread in threads:
         thread.start()

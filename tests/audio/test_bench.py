@@ -6,17 +6,20 @@ import http.client
 import json
 import os
 import socket
+import threading
 import time
 from array import array
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
 
 from appliance.audio.bench import as_text, bench_loop, percentiles_us
-from appliance.audio.bench_load import busy_neighbours
+from appliance.audio.bench_load import busy_neighbours, player_uploads
 from appliance.engine._native import Pedal, run_clocked_loop
 from appliance.engine.packing import pack_model, pack_patch
 from appliance.errors import BadRequest
+from appliance.paths import assets
 from tests.models import random_recurrent
 
 NAMES = ["p50", "p99", "p99.9", "p99.99", "max"]
@@ -69,7 +72,7 @@ def test_the_cpp_loop_refuses_what_it_cannot_play() -> None:
         run_clocked_loop(Pedal(48_000, 64), bytes(128), 48_000, 1, 0, room, room, room)
 
 
-def test_the_load_is_a_pedal_that_answers_and_takes_files_in() -> None:
+def test_the_load_is_a_pedal_that_answers_and_is_gone_afterwards() -> None:
     with busy_neighbours(os.sched_getaffinity(0)) as port:
         end = time.monotonic() + 20
         models: list[object] = []
@@ -82,6 +85,39 @@ def test_the_load_is_a_pedal_that_answers_and_takes_files_in() -> None:
         assert models
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_the_load_uploads_factory_files_whole_and_damaged_in_turn() -> None:
+    bodies: list[bytes] = []
+
+    class Page(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:  # http.server calls it so
+            assert self.path == "/api/upload"
+            assert self.headers["X-Pedal"] == "1"
+            assert self.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.close_connection = len(bodies) == 4
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises((OSError, http.client.HTTPException)):  # the page ends, and with it the upload
+            player_uploads(server.server_port, patience_s=2.0)
+        thread.join()
+    first, second = sorted(assets("models").glob("*.onnx"))[:2]
+    for whole, damaged, file in ((bodies[0], bodies[1], first), (bodies[2], bodies[3], second)):
+        assert f'filename="{file.name}"'.encode() in whole
+        assert file.read_bytes() in whole
+        assert f'filename="{file.name}"'.encode() in damaged
+        assert file.read_bytes() not in damaged
 
 
 def test_a_model_makes_the_engine_busier_and_python_not() -> None:

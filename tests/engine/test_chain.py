@@ -77,6 +77,13 @@ def test_the_cabinet_is_a_convolution_without_delay(frames: int, block: int) -> 
     np.testing.assert_allclose(playing.process_float(guitar), expected, atol=1e-6)
 
 
+def test_a_model_at_rest_on_an_offset_does_not_thump_through_the_cabinet() -> None:
+    cabinet = np.random.default_rng(4).standard_normal(2_000).astype(np.float32)
+    playing = pedal()
+    playing.load_patch(patch(models.describe(Linear(np.array([1.0], np.float32), bias=0.5)), cabinet=cabinet))
+    assert not playing.process_float(np.zeros(RATE_HZ // 10, np.float32)).any()
+
+
 def test_gains_are_what_they_say() -> None:
     playing = pedal()
     playing.set_controls(controls(input_gain_db=-6.0, level_db=4.0, flags=Flag.NORMALISE))
