@@ -84,15 +84,20 @@ def test_every_family_whole_and_damaged_passes_the_sanitizers(tmp_path: Path) ->
         )
         files += [str(blob), str(patch)]
     _exercise(program, RATE_HZ, files)
+    # At another rate: resampled, oversampled, with its state delayed.
     files = []
-    for name, description in families().items():
-        for oversample in (1, 4):
-            patch = tmp_path / f"{name}-{oversample}.patch"
-            blob_bytes = pack_model(description)
-            patch.write_bytes(
-                pack_patch(generation=1, sample_rate_hz=44_100, model_blob=blob_bytes, oversample=oversample)
-            )
-            files.append(str(patch))
+    for name, oversample in (
+        ("fixed_leaky", 4),
+        ("general", 1),
+        ("lstm", 2),
+        ("gru", 1),
+        ("convnet", 2),
+        ("linear", 1),
+    ):
+        patch = tmp_path / f"{name}-{oversample}.patch"
+        blob_bytes = pack_model(families()[name])
+        patch.write_bytes(pack_patch(generation=1, sample_rate_hz=44_100, model_blob=blob_bytes, oversample=oversample))
+        files.append(str(patch))
     _exercise(program, 44_100, files)
 
 
