@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 import onnx
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 from onnx import numpy_helper
 
 from appliance.errors import BadModelFile, UnsupportedModel
@@ -53,6 +55,8 @@ _TENSOR_KINDS: dict[int, type] = {
 
 def check_graph(model: onnx.ModelProto, file: str) -> None:
     """Opset, operators and weights. Raises UnsupportedModel, BadModelFile."""
+    if not (_is_text(model.graph) and all(map(_is_text, model.opset_import))):
+        raise BadModelFile(f"{file} holds names that are not text (UTF-8). {_DAMAGED}")
     versions = [opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")]
     if others := [opset.domain for opset in model.opset_import if opset.domain not in ("", "ai.onnx")]:
         raise UnsupportedModel(
@@ -79,6 +83,17 @@ def check_graph(model: onnx.ModelProto, file: str) -> None:
         raise UnsupportedModel(f"{file} has more than {MAX_WEIGHTS:,} weights.")
     for node in model.graph.node:
         _check_node(node, file)
+
+
+def _is_text(message: Message) -> bool:
+    """Is every text inside readable? Protobuf hands over bytes in place of a text that is not."""
+    for field, value in message.ListFields():
+        values = [value] if isinstance(value, str | bytes | Message) else value
+        if field.type == FieldDescriptor.TYPE_STRING and not all(isinstance(text, str) for text in values):
+            return False
+        if field.type == FieldDescriptor.TYPE_MESSAGE and not all(map(_is_text, values)):
+            return False
+    return True
 
 
 def float_weights(model: onnx.ModelProto) -> int:
@@ -114,7 +129,7 @@ def _check_node(node: onnx.NodeProto, file: str) -> None:
 
 def _check_tensor(tensor: onnx.TensorProto, file: str) -> None:
     """Kind and size before the values are looked at; then every number finite."""
-    name = show(tensor.name if isinstance(tensor.name, str) else "?")
+    name = show(tensor.name)
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise UnsupportedModel(f"{file} keeps its weights in another file (external data). Export it as a single file.")
     kind = _TENSOR_KINDS.get(tensor.data_type)

@@ -274,6 +274,14 @@ def test_graphs_that_are_not_played_are_refused_in_words(change: Change, kind: t
     assert len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize("name", [b"Concat", b"taps", b"present", b"frames"])
+def test_names_that_are_not_text_are_refused(name: bytes) -> None:
+    data = graphs.as_bytes(graphs.convolution())
+    assert name in data
+    with pytest.raises(BadModelFile, match="not text"):
+        read_model_bytes(data.replace(name, b"\xff" * len(name)), "graph.onnx")
+
+
 def test_graphs_without_an_input_or_output_are_refused() -> None:
     made = graphs.gain()
     del made.graph.output[:]

@@ -54,7 +54,7 @@ def test_a_cabinet_is_told_by_its_content_and_prepared(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html>", BadModelFile, "web page"),
         (b"", BadModelFile, "empty"),
         (b"[" * 2_000_000, BadModelFile, "My Tone.json"),
-        (b'{"conv1d": 1, "lstm": 1, "dense": 1}', UnsupportedModel, "SmartAmpPro"),
+        (b'{"in_shape": [1], "layers": [{"type": "conv2d"}]}', UnsupportedModel, "conv2d"),
         (b"RIFF\xff\xff\xff\xffWAVEfmt ", BadAudioFile, "audio"),
     ],
 )
