@@ -1,5 +1,7 @@
 # make demo   play the pedal on the demo sound card and open its page
 # make test   everything that is checked before a change lands
+# make test-arm  the engine as a Pi runs it: cross-compiled for each Pi's CPU, under the emulator
+# make estimate-arm  counts anew what models take of each Pi (appliance/engine/pi_cost.json)
 # make        this list
 #
 # Both install what is missing: system packages with apt where root or sudo allows, Python packages into .venv.
@@ -12,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(wildcard appliance/engine/native/*.cpp appliance/engine/native/*.hpp appliance/engine/native/CMakeLists.txt)
 CPP := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 
-.PHONY: help demo test lint format wheel clean
+.PHONY: help demo test test-arm estimate-arm lint format wheel clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -22,6 +24,14 @@ demo: $(VENV)/base.stamp
 
 test: lint
 	$(BIN)/python -m pytest
+
+test-arm: $(VENV)/dev.stamp
+	@./system/packages.sh arm
+	$(BIN)/python -m pytest tests/arm
+
+estimate-arm: $(VENV)/dev.stamp
+	@./system/packages.sh arm estimate
+	$(BIN)/python -m tests.arm.estimate appliance/engine/pi_cost.json
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
@@ -42,14 +52,14 @@ clean:
 
 $(VENV)/bin/python:
 	@./system/packages.sh build
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/base.stamp: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
 	@echo "Setting up: the first time this takes a few minutes."
-	$(PIP) install -c constraints.txt -e .
+	@$(PIP) install -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
-	@./system/packages.sh build test
-	$(PIP) install -c constraints.txt -C cmake.define.APPLIANCE_WERROR=ON -e '.[dev]'
+	@./system/packages.sh build test arm
+	@$(PIP) install -c constraints.txt -C cmake.define.APPLIANCE_WERROR=ON -e '.[dev]'
 	@touch $@ $(VENV)/base.stamp

@@ -108,7 +108,7 @@ def run(
     else:
         capture = input_device or output_device
         playback = output_device or input_device
-        audio += ["--input", str(capture), "--output", str(playback), "--channel", str(channel - 1)]
+        audio += ["--input", str(capture), "--output", str(playback), "--channel", str(channel)]
     if sample_format:
         audio += ["--format", sample_format]
     if core:
@@ -280,16 +280,43 @@ def bench_engine(models: tuple[Path, ...], engines: tuple[str, ...], block: int,
     click.echo(benching.as_table(rows, rates_hz))
 
 
-@bench.command("loop", epilog=_examples("appliance bench loop --seconds 60 --period 16"))
-@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=10.0, show_default=True)
+@bench.command("cabinet", epilog=_examples("appliance bench cabinet", "appliance bench cabinet --ms 1000 --block 16"))
+@click.option(
+    "--ms", type=click.FloatRange(0.1, 1000), default=200.0, show_default=True, help="Length of the impulse response."
+)
+@click.option("--block", type=click.IntRange(1, 1024), default=64, show_default=True, help="Frames per period.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="JSON: {ms, taps, block, rate, ns_per_sample, worst_to_mean, direct_ns_per_sample, times_direct, "
+    "share_of_period}.",
+)
+def bench_cabinet(ms: float, block: int, as_json: bool) -> None:
+    """What a cabinet costs: time per sample, worst period against the mean, a direct FIR for comparison."""
+    from appliance.engine import bench_cabinet as benching
+
+    found = benching.bench_cabinet(ms, block)
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.as_text())
+
+
+@bench.command("loop", epilog=_examples("appliance bench loop --seconds 60 --period 16", "appliance bench loop --load"))
+@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=10.0, show_default=True, help="For each loop.")
 @click.option("--period", type=click.IntRange(16, 1024), default=64, show_default=True, help="Frames per period.")
 @click.option(
     "--rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Sample rate in Hz."
 )
 @click.option("--model", type=EXISTING_FILE, help="Model to play meanwhile; the first factory model if left out.")
-@click.option("--json", "as_json", is_flag=True, help="JSON: {period, periods, late, wake_us, busy_us, python_us}.")
-def bench_loop(seconds: float, period: int, rate: int, model: Path | None, as_json: bool) -> None:
-    """Wake-up lateness, busy time and Python's share of the real audio loop on the demo card."""
+@click.option("--load", is_flag=True, help="Keep the other cores busy: a page with four phones, and uploads.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="JSON: {period, periods, late, wake_us, busy_us, python_us, native_loop: {periods, late, wake_us, busy_us}}.",
+)
+def bench_loop(seconds: float, period: int, rate: int, model: Path | None, load: bool, as_json: bool) -> None:
+    """Wake-up lateness, busy time and Python's share of the real audio loop on the demo card, and the same work in a
+    plain C++ loop, turn by turn."""
     from appliance import render as rendering
     from appliance.audio import bench as benching
     from appliance.formats.read import read_model
@@ -297,5 +324,5 @@ def bench_loop(seconds: float, period: int, rate: int, model: Path | None, as_js
     if model is None:
         model = min(paths.assets("models").glob("*.onnx"))
     patch = rendering.patch_for(read_model(model), None, rate)
-    result = benching.bench_loop(seconds, period, rate, patch)
+    result = benching.bench_loop(seconds, period, rate, patch, load=load)
     click.echo(json.dumps(result, indent=2) if as_json else benching.as_text(result))

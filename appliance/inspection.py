@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from appliance.engine import pi_cost
 from appliance.engine.bench import bench_engines
 from appliance.engine.engines import engine_for, make_engine
 from appliance.formats.read import read_model
@@ -15,7 +16,8 @@ _COST_SECONDS = 0.1
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """The summary of a model file (`formats/summary.py`) with `cost` on this machine. May block for a second.
+    """The summary of a model file (`formats/summary.py`) with `cost` on this machine and `pi_estimates` of
+    `engine/pi_cost.py`. May block for a second.
 
     cost: {"engine", "block", "ns_per_sample", "period_share": 0…1 of the time there is}.
     Raises BadModelFile, UnsupportedModel.
@@ -30,7 +32,8 @@ def inspect_file(path: Path) -> dict[str, Any]:
         "ns_per_sample": row.ns_per_sample,
         "period_share": round(1.0 / row.realtime_factor, 5),
     }
-    return summary | {"file": str(path), "cost": cost}
+    estimates = pi_cost.estimates(description)
+    return summary | {"file": str(path), "cost": cost, "pi_estimates": estimates}
 
 
 def as_text(result: dict[str, Any]) -> str:
@@ -54,6 +57,7 @@ def as_text(result: dict[str, Any]) -> str:
         ("licence", result["licence"] or "not stated"),
         ("receptive field", _receptive_field(result)),
         ("cost", _cost(result)),
+        *((told["board"], f"{pi_cost.as_words(told)} (estimate)") for told in result["pi_estimates"]),
         ("self-test", _self_test(result["self_test"])),
     ]
     lines = [f"{result['file']}: {result['name']}"]

@@ -108,7 +108,7 @@ class _Child:
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": search, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
-            preexec_fn=_die_with_parent(os.getpid()),
+            preexec_fn=die_with_parent(os.getpid()),
         )
         self.up = False
         self.started_at = self.good_at = now
@@ -276,7 +276,7 @@ def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdout
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
+def die_with_parent(parent: int) -> Callable[[], None]:
     """For the child, between fork and exec: get SIGTERM when the supervisor dies, whatever way it does."""
 
     def set_up() -> None:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that a purpose needs, where they are missing: packages.sh build|test|pi …
+# Installs the Debian packages that a purpose needs, where they are missing: packages.sh build|test|pi|arm|estimate …
 # With neither root nor sudo it says what to run, and stops.
 set -eu
 
@@ -9,7 +9,9 @@ for purpose in "$@"; do
     build) packages="$packages g++ python3-dev python3-venv" ;;
     pi) packages="$packages libasound2-dev" ;;
     test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium" ;;
-    *) echo "packages.sh: there is no purpose $purpose; there are build, pi, test" >&2; exit 2 ;;
+    arm) packages="$packages cmake g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+    estimate) packages="$packages g++ llvm-19" ;;
+    *) echo "packages.sh: there is no purpose $purpose; there are build, pi, test, arm, estimate" >&2; exit 2 ;;
   esac
 done
 

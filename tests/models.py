@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from appliance.formats.description import (
+    FILM_NAMES,
     Act,
     Activation,
     Architecture,
@@ -20,7 +21,10 @@ from appliance.formats.description import (
     ConvBlock,
     ConvNet,
     Description,
+    Film,
+    Films,
     Gating,
+    HeadStage,
     Knob,
     Linear,
     Recurrent,
@@ -28,6 +32,7 @@ from appliance.formats.description import (
     WaveNet,
     WaveNetArray,
     WaveNetLayer,
+    output_count,
 )
 from appliance.formats.stack import Activate, Convolution, Elu, Layer, LstmStep, PRelu, Scale, Softmax, Stack, Units
 
@@ -59,10 +64,26 @@ def random_wavenet(
     gating: Gating = Gating.NONE,
     gate: Activation = SIGMOID,
     knobs: int = 0,
+    condition: Architecture | None = None,
+    heads: Sequence[int] | None = None,
+    films: Sequence[str] = (),
+    shift: bool = True,
+    head_dilation: int = 1,
+    outputs: int = 1,
+    stages: Sequence[int] = (),
+    stage_activation: Activation = TANH,
+    first_hears_knobs: bool = False,
+    rechannel_bias: bool = False,
 ) -> Description:
-    """A WaveNet with any number of arrays; kernel sizes default to 3, bottlenecks to the channels."""
+    """A WaveNet with any number of arrays; kernel sizes default to 3, bottlenecks to the channels.
+
+    condition: a network whose outputs steer this one. heads: width of the head sum of each array, reached by a 1x1 in
+    every layer. films: names of `Films`. outputs: of the last array, before stages: output widths of the head behind
+    it, each with three taps.
+    """
     widths = tuple(bottlenecks or channels)
-    condition = 1 + knobs
+    sums = tuple(heads or widths)
+    rows = 1 + knobs if condition is None else output_count(condition)
     arrays = []
     for index, (c, b, array_dilations) in enumerate(zip(channels, widths, dilations, strict=True)):
         taps = kernel_sizes[index] if kernel_sizes else [3] * len(array_dilations)
@@ -71,27 +92,50 @@ def random_wavenet(
             WaveNetLayer(
                 conv_weight=weights(rng, z, c, k, fan_in=c * k),
                 conv_bias=weights(rng, z, fan_in=c * k),
-                mixin_weight=weights(rng, z, condition, fan_in=condition),
+                mixin_weight=weights(rng, z, rows, fan_in=rows),
                 out_weight=weights(rng, c, b, fan_in=4 * b),
                 out_bias=weights(rng, c, fan_in=16 * b),
                 dilation=d,
                 activation=activation,
                 gating=gating,
                 gate=gate,
+                head_weight=weights(rng, sums[index], b, fan_in=b) if heads else None,
+                head_bias=weights(rng, sums[index], fan_in=4 * b) if heads else None,
+                films=_films(rng, films, shift, rows, (c, z, rows, z, z, b, c, sums[index])),
             )
             for k, d in zip(taps, array_dilations, strict=True)
         )
         is_last = index == len(channels) - 1
-        head_size = 1 if is_last else widths[index + 1]
+        head_size = outputs if is_last else sums[index + 1]
+        inputs = (1 + knobs if first_hears_knobs else 1) if index == 0 else channels[index - 1]
         arrays.append(
             WaveNetArray(
-                rechannel_weight=weights(rng, c, 1 if index == 0 else channels[index - 1], fan_in=1),
+                rechannel_weight=weights(rng, c, inputs, fan_in=inputs),
                 layers=layers,
-                head_weight=weights(rng, head_size, b, head_kernel, fan_in=b * head_kernel),
+                head_weight=weights(rng, head_size, sums[index], head_kernel, fan_in=sums[index] * head_kernel),
                 head_bias=weights(rng, head_size, fan_in=4) if is_last else None,
+                head_dilation=head_dilation,
+                rechannel_bias=weights(rng, c, fan_in=4) if rechannel_bias else None,
             )
         )
-    return describe(WaveNet(tuple(arrays), head_scale=2.0), knobs)
+    head = []
+    for index, width in enumerate(stages):
+        inputs = stages[index - 1] if index else outputs
+        kernel = weights(rng, width, inputs, 3, fan_in=3 * inputs)
+        head.append(HeadStage(stage_activation, kernel, weights(rng, width, fan_in=4)))
+    return describe(WaveNet(tuple(arrays), head_scale=2.0, head_stages=tuple(head), condition=condition), knobs)
+
+
+def _films(rng: Rng, names: Sequence[str], shift: bool, condition: int, channels: Sequence[int]) -> Films | None:
+    """Modulation near identity at the named places. channels: of every place, in the order of `Films`."""
+    if not names:
+        return None
+    films = {}
+    for name, count in zip(FILM_NAMES, channels, strict=True):
+        bias = weights(rng, 2 * count if shift else count, fan_in=16)
+        bias[:count] += 1.0
+        films[name] = Film(weights(rng, len(bias), condition, fan_in=4 * condition), bias)
+    return Films(**{name: film for name, film in films.items() if name in names})
 
 
 def random_recurrent(
@@ -189,6 +233,14 @@ def random_linear(rng: Rng, *, taps: int = 33, bias: float = 0.125) -> Descripti
     return describe(Linear(weights(rng, taps, fan_in=taps), bias))
 
 
+def steering(rng: Rng, outputs: int) -> Architecture:
+    """A small network with several outputs that can steer another one."""
+    return random_wavenet(rng, channels=(3,), dilations=((1, 2),), outputs=outputs).architecture
+
+
+LEAKY_HARDTANH = Activation(Act.LEAKY_HARDTANH, minimum=-0.4, maximum=0.7, minimum_slope=0.1, maximum_slope=-0.05)
+PRELU = Activation(Act.PRELU, slopes=(0.3, -0.1, 0.05, 0.2))
+
 FAMILIES: dict[str, Callable[[Rng], Description]] = {
     "wavenet two arrays, tanh": random_wavenet,
     "wavenet A2 shape": lambda rng: random_wavenet(
@@ -219,6 +271,49 @@ FAMILIES: dict[str, Callable[[Rng], Description]] = {
     "wavenet hardtanh": lambda rng: random_wavenet(rng, activation=Activation(Act.HARDTANH)),
     "wavenet sigmoid": lambda rng: random_wavenet(rng, activation=Activation(Act.SIGMOID)),
     "wavenet linear": lambda rng: random_wavenet(rng, activation=Activation(Act.LINEAR)),
+    "wavenet softsigmoid": lambda rng: random_wavenet(rng, activation=Activation(Act.SOFTSIGMOID)),
+    "wavenet leaky hardtanh": lambda rng: random_wavenet(rng, activation=LEAKY_HARDTANH),
+    "wavenet prelu": lambda rng: random_wavenet(rng, channels=(4, 4), activation=PRELU),
+    "wavenet gated by prelu": lambda rng: random_wavenet(
+        rng, channels=(5, 7), bottlenecks=(4, 4), activation=PRELU, gating=Gating.GATED, gate=PRELU
+    ),
+    **{
+        f"wavenet {name} modulated": lambda rng, name=name: random_wavenet(
+            rng, channels=(4, 3), heads=(5, 2), films=(name,), gating=Gating.BLENDED, knobs=1
+        )
+        for name in FILM_NAMES
+    },
+    "wavenet modulated everywhere": lambda rng: random_wavenet(rng, heads=(3, 6), films=FILM_NAMES, knobs=2),
+    "wavenet modulated everywhere without shift, gated": lambda rng: random_wavenet(
+        rng, channels=(6, 5), bottlenecks=(2, 3), heads=(3, 6), films=FILM_NAMES, shift=False, gating=Gating.GATED
+    ),
+    "wavenet heads of layers": lambda rng: random_wavenet(rng, channels=(8, 4), heads=(1, 9), rechannel_bias=True),
+    "wavenet dilated heads": lambda rng: random_wavenet(rng, head_kernel=3, head_dilation=5),
+    "wavenet head behind": lambda rng: random_wavenet(
+        rng, outputs=4, stages=(5, 1), stage_activation=Activation(Act.SOFTSIGN)
+    ),
+    "wavenet head behind, prelu": lambda rng: random_wavenet(rng, outputs=4, stages=(1,), stage_activation=PRELU),
+    "wavenet all hears two knobs": lambda rng: random_wavenet(rng, knobs=2, first_hears_knobs=True),
+    "wavenet steered by a wavenet": lambda rng: random_wavenet(rng, condition=steering(rng, 3)),
+    "wavenet steered, modulated": lambda rng: random_wavenet(
+        rng, channels=(9, 5), condition=steering(rng, 8), films=FILM_NAMES[:6], gating=Gating.BLENDED
+    ),
+    "wavenet steered by a steered wavenet": lambda rng: random_wavenet(
+        rng, condition=random_wavenet(rng, condition=steering(rng, 2)).architecture
+    ),
+    "wavenet steered by an lstm": lambda rng: random_wavenet(
+        rng, channels=(8,), dilations=((1, 2, 4, 8),), condition=random_recurrent(rng).architecture
+    ),
+    "wavenet steered by a gru with skip": lambda rng: random_wavenet(
+        rng,
+        channels=(8,),
+        dilations=((1, 2, 4, 8),),
+        condition=random_recurrent(rng, cell=Cell.GRU, skip=True).architecture,
+    ),
+    "wavenet steered by a convnet": lambda rng: random_wavenet(rng, condition=random_convnet(rng).architecture),
+    "wavenet steered by an impulse response": lambda rng: random_wavenet(
+        rng, condition=random_linear(rng).architecture
+    ),
     "lstm 1×8": random_recurrent,
     "lstm 2×5, skip, one knob": lambda rng: random_recurrent(rng, hidden=5, layers=2, skip=True, knobs=1),
     "lstm 1×16, two knobs": lambda rng: random_recurrent(rng, hidden=16, knobs=2),
@@ -228,6 +323,8 @@ FAMILIES: dict[str, Callable[[Rng], Description]] = {
     ),
     "convnet": random_convnet,
     "convnet relu": lambda rng: random_convnet(rng, channels=3, activation=Activation(Act.RELU)),
+    "convnet prelu": lambda rng: random_convnet(rng, activation=PRELU),
+    "convnet leaky hardtanh": lambda rng: random_convnet(rng, activation=LEAKY_HARDTANH),
     "linear": random_linear,
     "linear one tap": lambda rng: random_linear(rng, taps=1, bias=0.0),
     "stack of everything": random_stack,

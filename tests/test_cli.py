@@ -115,7 +115,9 @@ def test_bench_engine_json(folder: Path) -> None:
     rows = json.loads(done.stdout)
     assert [row["engine"] for row in rows] == ["native", "onnx"]
     for row in rows:
-        assert set(row) == {"model", "engine", "block", "ns_per_sample", "realtime_factor"}
+        assert {"model", "engine", "block", "ns_per_sample", "realtime_factor"} <= set(row)
+        assert row["gflops"] == pytest.approx(2 * row["multiply_adds_per_sample"] / row["ns_per_sample"], rel=0.02)
+        assert 0 < row["peak_share"] < 1.1
         assert row["block"] == 32
         assert row["realtime_factor"] == pytest.approx(1e9 / 48_000 / row["ns_per_sample"], rel=0.02)
 
@@ -124,7 +126,7 @@ def test_bench_loop_json(folder: Path) -> None:
     done = appliance(folder, "bench", "loop", "--seconds", "1", "--json")
     assert done.returncode == ExitCode.OK, done.stderr
     result = json.loads(done.stdout)
-    assert set(result) == {"period", "periods", "late", "wake_us", "busy_us", "python_us"}
+    assert set(result) == {"period", "periods", "late", "wake_us", "busy_us", "python_us", "native_loop"}
     assert result["period"] == 64
     assert 500 < result["periods"] <= 760
     for key in ("wake_us", "busy_us", "python_us"):

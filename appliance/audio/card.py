@@ -245,12 +245,12 @@ class CardPort:
         if got["channels"] < channels:
             raise DeviceRefused(
                 f"{where} has {_channels_in_words(got['channels'])} where channel {channels} was asked for: "
-                f"use --channel {got['channels'] - 1} or less (they count from 0)"
+                f"use --channel {got['channels']} or less"
             )
-        if side is Side.CAPTURE and self.capture_channels not in (0, got["channels"]):
+        had = self.capture_channels if side is Side.CAPTURE else self.playback_channels
+        if had not in (0, got["channels"]):
             raise DeviceRefused(
-                f"{where} came back with {got['channels']} channels where it had {self.capture_channels}: "
-                "restart the pedal to use it so"
+                f"{where} came back with {got['channels']} channels where it had {had}: restart the pedal to use it so"
             )
         if got["period_size"] != settings.period_frames:
             raise DeviceRefused(

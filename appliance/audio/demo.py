@@ -3,6 +3,9 @@
 Its timing is a card's, on CLOCK_MONOTONIC: capture period k is there at t0 + (k+1) periods; playback holds `periods`
 periods, starts filled with silence, and a program that comes too late gets an xrun. So the demo shows on a PC what a
 card would show, lateness included.
+
+`read` and `write` are written out, without helpers on their way: after the wait the processor's caches are cold, and a
+call then costs about a microsecond (bench.py measures it, a test counts the calls).
 """
 
 from __future__ import annotations
@@ -39,9 +42,14 @@ class DemoPort:
         self._loop_bytes = 0
         self._position = 0
         self._period_bytes = 2 * period_frames
+        self._step = period_frames * _NS  # a period in units of 1/rate ns
+        self._slack_ns = (periods - 1) * self._step // rate_hz  # so late a period may be taken
+        self._dry_ns = 0  # when playback runs dry
         self._start_ns = 0
         self._taken = 0  # periods read since the start
         self._given = 0  # periods written since the start, the silence not counted
+        # Of the last `read`, for bench.py: when its period was due, and when this process had woken for it.
+        self.due_ns = self.woke_ns = 0
 
     def open(self) -> None:
         """See `ports.Port.open`. Errors: BadAudioFile."""
@@ -54,23 +62,36 @@ class DemoPort:
 
     def read(self) -> bytes:
         """See `ports.Port.read`."""
-        self._wait_until(self._ns(self._taken + 1))
-        if time.monotonic_ns() >= self._ns(self._taken + self.periods):
+        # All that can be known beforehand is worked out before the wait.
+        self._taken = taken = self._taken + 1
+        self.due_ns = due_ns = self._start_ns + taken * self._step // self.rate_hz
+        too_late_ns = due_ns + self._slack_ns
+        self._dry_ns = self._start_ns + (self._given + self.periods) * self._step // self.rate_hz
+        start = self._position
+        end = start + self._period_bytes
+        self._position = end if end < self._loop_bytes else end - self._loop_bytes
+        data = self._loop[start:end]
+        now_ns = time.monotonic_ns()
+        if now_ns < due_ns:
+            time.sleep((due_ns - now_ns) / _NS)  # may wake late, never early
+            now_ns = time.monotonic_ns()
+        self.woke_ns = now_ns
+        if now_ns >= too_late_ns:
             raise Xrun(f"demo card ({Side.CAPTURE.value}): a deadline was missed")
-        self._taken += 1
-        data = self._loop[self._position : self._position + self._period_bytes]
-        self._position = (self._position + self._period_bytes) % self._loop_bytes
         return data
 
     def write(self, buffer: Buffer) -> None:
         """See `ports.Port.write`."""
-        now = time.monotonic_ns()
-        if now >= self._ns(self._given + self.periods):
+        if self._given >= self._taken:
+            self._wait_for_room()  # ahead of capture
+        if time.monotonic_ns() >= self._dry_ns:
             raise Xrun(f"demo card ({Side.PLAYBACK.value}): a deadline was missed")
-        room_at = self._ns(self._given + 1)
-        if now < room_at:
-            self._wait_until(room_at)
         self._given += 1
+
+    @property
+    def recording(self) -> bytes:
+        """What is played round and round, while open: the samples, and behind them the first period once more."""
+        return self._loop
 
     def recover(self) -> None:
         """See `ports.Port.recover`."""
@@ -91,12 +112,13 @@ class DemoPort:
 
     def _ns(self, period: int) -> int:
         """When so many periods have passed since the start; exact, so that no rounding adds up."""
-        return self._start_ns + period * self.period_frames * _NS // self.rate_hz
+        return self._start_ns + period * self._step // self.rate_hz
 
-    def _wait_until(self, due_ns: int) -> None:
-        delay_ns = due_ns - time.monotonic_ns()
+    def _wait_for_room(self) -> None:
+        self._dry_ns = self._ns(self._given + self.periods)
+        delay_ns = self._ns(self._given + 1) - time.monotonic_ns()
         if delay_ns > 0:
-            time.sleep(delay_ns / _NS)  # may wake late, never early
+            time.sleep(delay_ns / _NS)
 
 
 def _load(path: Path, rate_hz: int) -> bytes:

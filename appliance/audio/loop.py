@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import repeat
 from typing import Protocol
 
 from appliance.audio.ports import Port, PortFault, StreamEnded, frame_bytes
@@ -49,16 +48,19 @@ def run(
     read, process, write = port.read, pedal.process, port.write
     periods_per_beat = max(1, round(_BEAT_S * port.rate_hz / port.period_frames))
     pedal.set_state(AudioState.PLAYING)
+    to_go = periods_per_beat
     try:
         while not should_stop():
             try:
-                for _ in repeat(None, periods_per_beat):
+                for moved in range(to_go):  # noqa: B007 – used when a fault ends the loop
                     data = read()
                     process(data, out)
                     write(out)
             except PortFault as fault:
+                to_go -= moved  # what moved before the fault counts: the watchdog asks for frames, not for luck
                 recovery.handle(fault)
             else:
+                to_go = periods_per_beat
                 recovery.sound_flows()
                 beat()
     except StreamEnded:

@@ -118,7 +118,7 @@ def make_port(options: argparse.Namespace) -> Port:
             options.rate,
             options.period,
             options.periods,
-            options.channel,
+            options.channel - 1,
             options.format,
             options.format,
         )
@@ -142,7 +142,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--periods", type=int, default=2, metavar="N", help="periods in the playback buffer, 2…8 (default 2)")
     add("--rate", type=int, default=48_000, metavar="HZ", help="8000…192000 (default 48000)")
     add("--format", choices=sorted(SAMPLE_BYTES), help="sample format (default: the best the card has)")
-    add("--channel", type=int, default=0, metavar="N", help="input channel of the guitar, from 0 (default 0)")
+    add("--channel", type=int, default=1, metavar="N", help="input channel of the guitar (default 1)")
     add("--core", type=_core, metavar="N", help='core to run on, or "none" (default: the isolated or the last one)')
     add("--wait", action="store_true", help="wait for the card when it is not there yet, instead of ending")
     add("--runtime", type=Path, metavar="DIR", help="folder of the shared memory")
@@ -154,7 +154,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         ("period", PERIOD_FRAMES_MIN, PERIOD_FRAMES_MAX),
         ("periods", 2, 8),
         ("rate", 8_000, 192_000),
-        ("channel", 0, 63),
+        ("channel", 1, 64),
     ):
         if not low <= getattr(options, name) <= high:
             parser.error(f"--{name} is {getattr(options, name)}; it must be {low}…{high}")

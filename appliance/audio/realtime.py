@@ -64,32 +64,41 @@ def choose_core(isolated: list[int], allowed: set[int]) -> int | None:
     return max(allowed) if len(allowed) > 1 else None
 
 
-def _take_core(wish: int | str | None, warnings: list[str]) -> int | None:
-    if wish == "none":
-        return None
+def default_core() -> int | None:
+    """The core that `set_up` takes when none is named."""
     try:
         isolated = parse_cores(_ISOLATED.read_text())
     except (OSError, ValueError):
         isolated = []
-    core = choose_core(isolated, os.sched_getaffinity(0)) if wish is None else int(wish)
+    return choose_core(isolated, os.sched_getaffinity(0))
+
+
+def _take_core(wish: int | str | None, warnings: list[str]) -> int | None:
+    if wish == "none":
+        return None
+    core = default_core() if wish is None else int(wish)
     if core is None:
         return None
     try:
         os.sched_setaffinity(0, {core})
-    except OSError as error:
+    except (OSError, ValueError, OverflowError) as error:
         warnings.append(
-            f"core {core} was refused ({error.strerror}); this machine has {os.cpu_count()} cores, from 0: "
+            f"core {core} was refused ({_reason(error)}); this machine has {os.cpu_count()} cores, from 0: "
             "use --core N or --core none"
         )
         return None
     return core
 
 
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def _take_priority(priority: int, warnings: list[str]) -> int | None:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = _reason(error)
         warnings.append(
             f"real-time priority {priority} was refused ({reason}), so other programs can make the sound crackle: run "
             "the pedal as its service, or put '@audio - rtprio 95' into /etc/security/limits.conf, join the group "

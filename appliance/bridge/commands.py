@@ -26,7 +26,8 @@ state = {
   "knobs": {"Gain": 0.5},               # of the selected model
   "models":   [{"id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs": [{"name", "minimum",
                "maximum", "default", "unit", "heard"}], "loudness_db", "esr", "licence", "factory": bool,
-               "notes": ["…sentences for the player…"]}],
+               "notes": ["…sentences for the player…"],
+               "pi_estimates": [{"board", "share", "low", "high", "period_frames"}]}],   # engine/pi_cost.py
   "cabinets": [{"id", "name", "file_name", "sample_rate_hz", "frames", "channels", "factory", "notes"}],
   "message": null | "the last thing that went wrong, in words"
 }

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import zlib
 
 MAX_KNOBS = 16
 PATCH_PATH_BYTES = 512
@@ -67,9 +68,16 @@ class ControlsBlock(ctypes.LittleEndianStructure):
         ("magic", ctypes.c_uint32),
         ("version", ctypes.c_uint32),
         ("sequence", ctypes.c_uint32),
-        ("checksum", ctypes.c_uint32),  # CRC-32 (zlib) of the payload
+        ("checksum", ctypes.c_uint32),  # CRC-32 (zlib) of sequence and payload
         ("payload", ControlsPayload),
     )
+
+
+def controls_checksum(sequence: int, payload: bytes) -> int:
+    """Of the sequence and the payload together: a processor may show another core the new sequence before the payload
+    that belongs to it, and then the two must not fit.
+    """
+    return zlib.crc32(payload, zlib.crc32(sequence.to_bytes(4, "little")))
 
 
 class StatusBlock(ctypes.LittleEndianStructure):

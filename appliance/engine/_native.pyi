@@ -88,3 +88,35 @@ class Pedal:
 
 def cpu_features() -> str:
     """Vector width and instruction set this build uses, for people."""
+
+def peak_gflops() -> float:
+    """Multiply-adds this core can do at best, in billions of floating-point operations a second. Takes about 20 ms."""
+
+def run_clocked_loop(
+    pedal: Pedal,
+    source: Buffer,
+    sample_rate_hz: int,
+    buffer_periods: int,
+    warm_up_periods: int,
+    wake_ns: Buffer,
+    busy_ns: Buffer,
+    engine_ns: Buffer,
+) -> int:
+    """The audio loop without Python, for `bench loop` to compare with: plays `source` (mono, 16 bit, looped) with the
+    demo card's clock and deadlines and fills the three arrays of int64, one entry a period, after a warm-up. Returns
+    the number of deadlines missed. Blocks, holding the interpreter lock."""
+
+class Convolver:
+    """The cabinet's convolution alone (bench, tests), in periods of `period_frames` as the pedal would call it."""
+
+    def __init__(self, taps: npt.NDArray[np.float32], period_frames: int) -> None: ...
+    def process(self, audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]: ...
+    def time_periods(self, audio: npt.NDArray[np.float32]) -> list[int]:
+        """Run the whole periods in `audio`; nanoseconds each took inside compiled code."""
+
+class DirectFir:
+    """The same by the definition of a convolution: what `bench cabinet` compares with. Nothing plays it."""
+
+    def __init__(self, taps: npt.NDArray[np.float32], period_frames: int) -> None: ...
+    def process(self, audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]: ...
+    def time_periods(self, audio: npt.NDArray[np.float32]) -> list[int]: ...

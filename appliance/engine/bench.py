@@ -13,11 +13,11 @@ from statistics import median
 
 import numpy as np
 
-from appliance.engine._native import cpu_features
+from appliance.engine._native import cpu_features, peak_gflops
 from appliance.engine.contract import Float32
 from appliance.engine.engines import make_engine
 from appliance.engine.native_engine import NativeEngine
-from appliance.formats.description import Description
+from appliance.formats.description import Description, multiply_adds_per_sample
 
 _BLOCKS_PER_TURN = 20
 _WARM_UP_BLOCKS = 20
@@ -32,6 +32,9 @@ class EngineTime:
     block: int  # frames
     ns_per_sample: float  # median
     realtime_factor: float  # how many times faster than the model's own sample rate
+    multiply_adds_per_sample: int
+    gflops: float  # two operations a multiply-add; activations not counted
+    peak_share: float  # of what this core's multiply-add units can do
 
 
 def bench_engines(
@@ -45,6 +48,7 @@ def bench_engines(
     """Time every engine on every model, on the same audio. Blocks. One row per pair, in order."""
     audio = _plucks(block_frames)
     rows = []
+    peak = peak_gflops()
     for name, description in models:
         timers = {engine: _timer(engine, description, audio) for engine in engines}
         taken: dict[str, list[float]] = {engine: [] for engine in engines}
@@ -52,10 +56,23 @@ def bench_engines(
         while time.monotonic() < until or not all(taken.values()):
             for engine, timer in timers.items():
                 taken[engine] += timer()
+        multiply_adds = multiply_adds_per_sample(description.architecture)
         for engine in engines:
             ns_per_sample = median(taken[engine]) / block_frames
             factor = 1e9 / (description.sample_rate_hz * ns_per_sample)
-            rows.append(EngineTime(name, engine, block_frames, round(ns_per_sample, 2), round(factor, 2)))
+            gflops = 2.0 * multiply_adds / ns_per_sample
+            rows.append(
+                EngineTime(
+                    name,
+                    engine,
+                    block_frames,
+                    round(ns_per_sample, 2),
+                    round(factor, 2),
+                    multiply_adds,
+                    round(gflops, 2),
+                    round(gflops / peak, 4),
+                )
+            )
         progress()
     return rows
 
@@ -69,11 +86,15 @@ def as_table(rows: Sequence[EngineTime], rates_hz: dict[str, int]) -> str:
     """The rows for people: time per sample, share of the period, ratio to ONNX Runtime where it was measured too."""
     onnx = {row.model: row.ns_per_sample for row in rows if row.engine == "onnx"}
     width = max(len(row.model) for row in rows)
-    lines = [f"{'model':<{width}}  engine     ns/sample  share of period  x ONNX Runtime"]
+    head = f"{'model':<{width}}  engine     ns/sample  share of period  x ONNX Runtime  multiply-adds  GFLOP/s  of peak"
+    lines = [head]
     for row in rows:
         share = row.ns_per_sample * rates_hz[row.model] / 1e9
         ratio = f"{row.ns_per_sample / onnx[row.model]:.3f}" if row.model in onnx else "-"
-        lines.append(f"{row.model:<{width}}  {row.engine:<9}  {row.ns_per_sample:>9.1f}  {share:>15.2%}  {ratio:>14}")
+        lines.append(
+            f"{row.model:<{width}}  {row.engine:<9}  {row.ns_per_sample:>9.1f}  {share:>15.2%}  {ratio:>14}"
+            f"  {row.multiply_adds_per_sample:>13}  {row.gflops:>7.1f}  {row.peak_share:>7.0%}"
+        )
     lines.append(f"Blocks of {rows[0].block} frames, medians; {cpu_features()}.")
     return "\n".join(lines)
 

@@ -12,8 +12,9 @@ it loads. Standard operators of opset 17 only. May block; never on the audio thr
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,13 @@ from onnx import TensorProto, helper, numpy_helper
 from appliance.formats.description import (
     Act,
     Activation,
+    Architecture,
     Array,
     Cell,
     ConvNet,
     Description,
+    Film,
+    Films,
     Gating,
     Linear,
     Recurrent,
@@ -55,22 +59,24 @@ def build(description: Description) -> onnx.ModelProto:
     tree, arrays = to_tree(description)
     graph = _Graph(arrays)
     audio, condition = _inputs(graph, description)
-    architecture = description.architecture
-    assert not isinstance(architecture, ForeignGraph), "a graph already: engine/foreign_engine.py plays it"
-    if isinstance(architecture, WaveNet):
-        output = _wavenet(graph, architecture, audio, condition)
-    elif isinstance(architecture, Recurrent):
-        output = _recurrent(graph, architecture, audio, condition)
-    elif isinstance(architecture, ConvNet):
-        output = _convnet(graph, architecture, audio)
-    elif isinstance(architecture, Stack):
-        from appliance.engine.onnx_stack import stack_output  # which is made of the parts below
-
-        output = stack_output(graph, architecture, audio, condition)
-    else:
-        output = _linear(graph, architecture, audio)
+    output = _network(graph, description.architecture, audio, condition)
     output = graph.gain_db(output, description.output_gain_db)
     return graph.finish(output, tree)
+
+
+def _network(graph: _Graph, architecture: Architecture, audio: str, condition: str) -> str:
+    if isinstance(architecture, WaveNet):
+        return _wavenet(graph, architecture, audio, condition)
+    if isinstance(architecture, Recurrent):
+        return _recurrent(graph, architecture, audio, condition)
+    if isinstance(architecture, ConvNet):
+        return _convnet(graph, architecture, audio)
+    if isinstance(architecture, Stack):
+        from appliance.engine.onnx_stack import stack_output  # which is made of the parts below
+
+        return stack_output(graph, architecture, audio, condition)
+    assert not isinstance(architecture, ForeignGraph), "a graph already: engine/foreign_engine.py plays it"
+    return _linear(graph, architecture, audio)
 
 
 def initial_states(model: onnx.ModelProto) -> dict[str, Array]:
@@ -110,6 +116,15 @@ class _Graph:
         self._states: list[onnx.ValueInfoProto] = []
         self._next_states: list[onnx.ValueInfoProto] = []
         self._initial: dict[str, str] = {}
+        self._scope = ""  # path of a network inside the architecture
+
+    @contextlib.contextmanager
+    def inside(self, part: str) -> Iterator[None]:
+        """Paths and states belong to this part of the architecture meanwhile."""
+        outer = self._scope
+        self._scope = f"{outer}{part}."
+        yield
+        self._scope = outer
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add a node with one output; returns its name."""
@@ -124,7 +139,7 @@ class _Graph:
 
     def weight(self, path: str) -> str:
         """An array of the architecture as an initializer."""
-        name = f"architecture.{path}"
+        name = f"architecture.{self._scope}{path}"
         self._initializers[name] = numpy_helper.from_array(self._arrays[name], name)
         return name
 
@@ -148,28 +163,40 @@ class _Graph:
         self._initializers.setdefault(name, numpy_helper.from_array(np.array(value, np.float32), name))
         return name
 
+    def numbers(self, values: Sequence[float]) -> str:
+        """Constant float32 [n, 1]: one number a channel."""
+        name = f"floats_{len(self._initializers)}"
+        self._initializers[name] = numpy_helper.from_array(np.array(values, np.float32)[:, None], name)
+        return name
+
+    def scaled(self, x: str, factor: float) -> str:
+        return self.op("Mul", x, self.number(factor))
+
     def gain_db(self, x: str, gain_db: float) -> str:
         return x if gain_db == 0.0 else self.op("Mul", x, self.number(10.0 ** (gain_db / 20.0)))
 
     def state(self, name: str, shape: Sequence[int], initial: str | None = None) -> str:
         """A state input; `initial` is the path of the array it starts from (else zeros)."""
-        self._states.append(helper.make_tensor_value_info(f"state_{name}", TensorProto.FLOAT, shape))
-        if initial is not None and self._arrays[f"architecture.{initial}"].any():
-            self._initial[f"state_{name}"] = f"architecture.{initial}"
-        return f"state_{name}"
+        state = f"state_{self._scope}{name}"
+        self._states.append(helper.make_tensor_value_info(state, TensorProto.FLOAT, shape))
+        if initial is not None and self._arrays[f"architecture.{self._scope}{initial}"].any():
+            self._initial[state] = f"architecture.{self._scope}{initial}"
+        return state
 
-    def next_state(self, name: str, value: str, shape: Sequence[int]) -> None:
-        self._nodes.append(helper.make_node("Identity", [value], [f"next_state_{name}"], name=f"keep_{name}"))
-        self._next_states.append(helper.make_tensor_value_info(f"next_state_{name}", TensorProto.FLOAT, shape))
+    def next_state(self, state: str, value: str, shape: Sequence[int]) -> None:
+        """What becomes of a state input after a block."""
+        self._nodes.append(helper.make_node("Identity", [value], [f"next_{state}"], name=f"keep_{state}"))
+        self._next_states.append(helper.make_tensor_value_info(f"next_{state}", TensorProto.FLOAT, shape))
 
     def with_past(self, name: str, x: str, channels: int, frames: int) -> str:
         """`x` [1, channels, n] behind the last `frames` frames of the blocks before it."""
         if frames == 0:
             return x
         shape = (1, channels, frames)
-        known = self.op("Concat", self.state(name, shape), x, axis=2)
+        state = self.state(name, shape)
+        known = self.op("Concat", state, x, axis=2)
         past = self.op("Slice", known, self.integers(-frames), self.integers(_ALL), self.integers(2))
-        self.next_state(name, past, shape)
+        self.next_state(state, past, shape)
         return known
 
     def conv(self, name: str, x: str, weight: str, shape: Sequence[int], bias: str | None, dilation: int) -> str:
@@ -240,31 +267,79 @@ def _activate(graph: _Graph, activation: Activation, x: str) -> str:
             return graph.op("HardSwish", x)
         case Act.SOFTSIGN:
             return graph.op("Softsign", x)
+        case Act.SOFTSIGMOID:
+            half = graph.number(0.5)
+            return graph.op("Add", graph.op("Mul", graph.op("Softsign", x), half), half)
+        case Act.PRELU:
+            return graph.op("PRelu", x, graph.numbers(activation.slopes))
+        case Act.LEAKY_HARDTANH:
+            low, high = graph.number(activation.minimum), graph.number(activation.maximum)
+            below = graph.op("Min", graph.op("Sub", x, low), graph.number(0.0))
+            above = graph.op("Max", graph.op("Sub", x, high), graph.number(0.0))
+            outside = graph.op(
+                "Add", graph.scaled(below, activation.minimum_slope), graph.scaled(above, activation.maximum_slope)
+            )
+            return graph.op("Add", graph.op("Clip", x, low, high), outside)
 
 
-def _wavenet(graph: _Graph, network: WaveNet, audio: str, condition: str) -> str:
-    signal, head_sum = audio, None
+def _wavenet(graph: _Graph, network: WaveNet, audio: str, inputs: str) -> str:
+    condition = inputs
+    if network.condition is not None:
+        with graph.inside("condition"):
+            condition = _network(graph, network.condition, audio, audio)
+    signal = audio if network.arrays[0].rechannel_weight.shape[1] == 1 else inputs
+    head_sum = None
     for i, array in enumerate(network.arrays):
-        h = graph.op("Conv", signal, graph.column(f"arrays.{i}.rechannel_weight"))
+        bias = [] if array.rechannel_bias is None else [graph.weight(f"arrays.{i}.rechannel_bias")]
+        h = graph.op("Conv", signal, graph.column(f"arrays.{i}.rechannel_weight"), *bias)
         for j, layer in enumerate(array.layers):
-            path = f"arrays.{i}.layers.{j}"
-            bias = graph.weight(f"{path}.conv_bias")
-            weight = graph.weight(f"{path}.conv_weight")
-            z = graph.conv(f"{i}_{j}", h, weight, layer.conv_weight.shape, bias, layer.dilation)
-            z = graph.op("Add", z, graph.op("Conv", condition, graph.column(f"{path}.mixin_weight")))
-            a = _gate(graph, layer, z)
-            head_sum = a if head_sum is None else graph.op("Add", head_sum, a)
             is_heard = i + 1 < len(network.arrays) or j + 1 < len(array.layers)
-            if is_heard:
-                out = graph.op("Conv", a, graph.column(f"{path}.out_weight"), graph.weight(f"{path}.out_bias"))
-                h = graph.op("Add", h, out)
+            with graph.inside(f"arrays.{i}.layers.{j}"):
+                a, h = _layer(graph, layer, f"{i}_{j}", h, condition, is_heard)
+            head_sum = a if head_sum is None else graph.op("Add", head_sum, a)
         signal = h
         assert head_sum is not None, "an array without layers"
         bias_name = graph.weight(f"arrays.{i}.head_bias") if array.head_bias is not None else None
         weight = graph.weight(f"arrays.{i}.head_weight")
-        head_sum = graph.conv(f"{i}_head", head_sum, weight, array.head_weight.shape, bias_name, 1)
+        head_sum = graph.conv(f"{i}_head", head_sum, weight, array.head_weight.shape, bias_name, array.head_dilation)
     assert head_sum is not None, "a WaveNet without arrays"
-    return graph.op("Mul", head_sum, graph.number(network.head_scale))
+    output = graph.op("Mul", head_sum, graph.number(network.head_scale))
+    for i, stage in enumerate(network.head_stages):
+        weight, stage_bias = graph.weight(f"head_stages.{i}.weight"), graph.weight(f"head_stages.{i}.bias")
+        shaped = _activate(graph, stage.activation, output)
+        output = graph.conv(f"stage_{i}", shaped, weight, stage.weight.shape, stage_bias, 1)
+    return output
+
+
+def _layer(graph: _Graph, layer: WaveNetLayer, name: str, h: str, condition: str, is_heard: bool) -> tuple[str, str]:
+    """(what the layer adds to the head sum, the residual after it)."""
+    films = layer.films or Films()
+
+    def modulate(place: str, x: str, channels: int) -> str:
+        film: Film | None = getattr(films, place)
+        if film is None:
+            return x
+        rows = graph.op("Conv", condition, graph.column(f"films.{place}.weight"), graph.weight(f"films.{place}.bias"))
+        if film.weight.shape[0] == channels:
+            return graph.op("Mul", x, rows)
+        scale, shift = graph.ops("Split", [rows], 2, axis=1)
+        return graph.op("Add", graph.op("Mul", x, scale), shift)
+
+    z_rows, channels, _ = layer.conv_weight.shape
+    weight, bias = graph.weight("conv_weight"), graph.weight("conv_bias")
+    z = graph.conv(name, modulate("conv_pre", h, channels), weight, layer.conv_weight.shape, bias, layer.dilation)
+    z = modulate("conv_post", z, z_rows)
+    heard = modulate("mixin_pre", condition, layer.mixin_weight.shape[1])
+    mixin = modulate("mixin_post", graph.op("Conv", heard, graph.column("mixin_weight")), z_rows)
+    z = modulate("activation_pre", graph.op("Add", z, mixin), z_rows)
+    a = modulate("activation_post", _gate(graph, layer, z), layer.out_weight.shape[1])
+    if is_heard:
+        out = graph.op("Conv", a, graph.column("out_weight"), graph.weight("out_bias"))
+        h = graph.op("Add", h, modulate("out_post", out, channels))
+    if layer.head_weight is not None:
+        head = graph.op("Conv", a, graph.column("head_weight"), graph.weight("head_bias"))
+        a = modulate("head_post", head, layer.head_weight.shape[0])
+    return a, h
 
 
 def _gate(graph: _Graph, layer: WaveNetLayer, z: str) -> str:
@@ -312,7 +387,7 @@ def _units(graph: _Graph, cell: Cell, layer: RecurrentLayer, path: str, name: st
     extra = {} if is_lstm else {"linear_before_reset": 1}
     y, *following = graph.ops(cell.name, [x, w, r, b, "", *states], 1 + len(states), hidden_size=h, **extra)
     for state, value in zip(states, following, strict=True):
-        graph.next_state(state.removeprefix("state_"), value, shape)
+        graph.next_state(state, value, shape)
     return graph.op("Squeeze", y, graph.integers(1))
 
 

@@ -16,12 +16,15 @@ import numpy as np
 from appliance.engine.packing_stack import pack_stack
 from appliance.errors import UnsupportedModel
 from appliance.formats.description import (
+    FILM_NAMES,
     Act,
     Activation,
+    Architecture,
     Array,
     Cell,
     ConvNet,
     Description,
+    Films,
     Gating,
     Linear,
     Recurrent,
@@ -33,7 +36,7 @@ from appliance.formats.foreign_graph import ForeignGraph
 from appliance.formats.stack import Stack
 
 MODEL_MAGIC = int.from_bytes(b"AMDL", "little")
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 PATCH_MAGIC = int.from_bytes(b"PTCH", "little")
 PATCH_VERSION = 1
 
@@ -48,6 +51,9 @@ _ACTS = (
     Act.SILU,
     Act.HARDSWISH,
     Act.SOFTSIGN,
+    Act.SOFTSIGMOID,
+    Act.PRELU,
+    Act.LEAKY_HARDTANH,
 )
 _GATINGS = (Gating.NONE, Gating.GATED, Gating.BLENDED)
 _CELLS = (Cell.LSTM, Cell.GRU)
@@ -69,9 +75,18 @@ class _Writer:
     def array(self, values: Array) -> None:
         self.parts.append(np.ascontiguousarray(values, dtype="<f4").tobytes())
 
+    def optional(self, values: Array | None, count: int) -> None:
+        """An array, or as many zeros."""
+        self.array(np.zeros(count, np.float32) if values is None else values)
+
     def activation(self, activation: Activation) -> None:
         self.u32(_ACTS.index(activation.kind))
         self.f32(activation.slope)
+        if activation.kind is Act.PRELU:
+            self.u32(len(activation.slopes))
+            self.f32(*activation.slopes)
+        elif activation.kind is Act.LEAKY_HARDTANH:
+            self.f32(activation.minimum, activation.maximum, activation.minimum_slope, activation.maximum_slope)
 
     def units(self, cell: Cell, layers: Sequence[RecurrentLayer]) -> None:
         self.u32(_CELLS.index(cell), len(layers))
@@ -98,6 +113,12 @@ def pack_model(description: Description) -> bytes:
     writer.u32(description.sample_rate_hz, 1 + len(description.knobs))
     writer.f32(10 ** (description.input_gain_db / 20), 10 ** (description.output_gain_db / 20))
     writer.u32(int(isinstance(architecture, Recurrent | Stack) and architecture.skip))
+    _network(writer, architecture)
+    return b"".join(writer.parts)
+
+
+def _network(writer: _Writer, architecture: Architecture) -> None:
+    assert not isinstance(architecture, ForeignGraph), "refused before"
     if isinstance(architecture, WaveNet):
         _wavenet(writer, architecture)
     elif isinstance(architecture, Recurrent):
@@ -110,29 +131,53 @@ def pack_model(description: Description) -> bytes:
         writer.u32(len(architecture.taps))
         writer.array(architecture.taps)
         writer.f32(architecture.bias)
-    return b"".join(writer.parts)
 
 
 def _wavenet(writer: _Writer, wavenet: WaveNet) -> None:
-    writer.u32(len(wavenet.arrays))
+    condition = wavenet.condition
+    writer.u32(0 if condition is None else 1 + _KINDS.index(type(condition)))
+    if condition is not None:
+        writer.u32(int(isinstance(condition, Recurrent) and condition.skip))
+        _network(writer, condition)
+    writer.u32(len(wavenet.arrays), len(wavenet.head_stages))
     writer.f32(wavenet.head_scale)
     for array in wavenet.arrays:
         channels, input_size = array.rechannel_weight.shape
-        head_size, bottleneck, head_taps = array.head_weight.shape
-        writer.u32(channels, input_size, bottleneck, len(array.layers), head_size, head_taps)
+        head_size, head_width, head_taps = array.head_weight.shape
+        bottleneck = array.layers[0].out_weight.shape[1]
+        writer.u32(channels, input_size, bottleneck, len(array.layers), head_size, head_width, head_taps)
+        writer.u32(array.head_dilation)
         writer.array(array.rechannel_weight)
+        writer.optional(array.rechannel_bias, channels)
         for layer in array.layers:
             _wavenet_layer(writer, layer)
         writer.array(array.head_weight)
-        writer.array(array.head_bias if array.head_bias is not None else np.zeros(head_size, np.float32))
+        writer.optional(array.head_bias, head_size)
+    for stage in wavenet.head_stages:
+        outputs, _, taps = stage.weight.shape
+        writer.u32(outputs, taps)
+        writer.activation(stage.activation)
+        writer.array(stage.weight)
+        writer.array(stage.bias)
 
 
 def _wavenet_layer(writer: _Writer, layer: WaveNetLayer) -> None:
+    films = layer.films or Films()
+    places = [getattr(films, name) for name in FILM_NAMES]
     writer.u32(layer.conv_weight.shape[2], layer.dilation, _GATINGS.index(layer.gating))
+    writer.u32(int(layer.head_weight is not None), sum(1 << i for i, film in enumerate(places) if film is not None))
     writer.activation(layer.activation)
     writer.activation(layer.gate)
     for weights in (layer.conv_weight, layer.conv_bias, layer.mixin_weight, layer.out_weight, layer.out_bias):
         writer.array(weights)
+    if layer.head_weight is not None:
+        writer.array(layer.head_weight)
+        writer.optional(layer.head_bias, layer.head_weight.shape[0])
+    for film in places:
+        if film is not None:
+            writer.u32(film.weight.shape[0])
+            writer.array(film.weight)
+            writer.array(film.bias)
 
 
 def _recurrent(writer: _Writer, network: Recurrent) -> None:

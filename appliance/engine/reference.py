@@ -24,6 +24,8 @@ from appliance.formats.description import (
     Cell,
     ConvNet,
     Description,
+    Film,
+    Films,
     Gating,
     Linear,
     Recurrent,
@@ -85,7 +87,7 @@ def condition_signal(audio: Float32, knobs: Float32 | None, knob_count: int) -> 
 
 
 def activate(activation: Activation, x: Float64) -> Float64:
-    """An activation function, element by element."""
+    """An activation function on [channels, frames]."""
     match activation.kind:
         case Act.LINEAR:
             return x
@@ -105,6 +107,15 @@ def activate(activation: Activation, x: Float64) -> Float64:
             return x * np.clip(x + 3.0, 0.0, 6.0) / 6.0
         case Act.SOFTSIGN:
             return x / (1.0 + np.abs(x))
+        case Act.SOFTSIGMOID:
+            return 0.5 * (1.0 + x / (1.0 + np.abs(x)))
+        case Act.PRELU:
+            return np.where(x > 0.0, x, np.array(activation.slopes)[:, None] * x)
+        case Act.LEAKY_HARDTANH:
+            low, high = activation.minimum, activation.maximum
+            below = np.minimum(x - low, 0.0) * activation.minimum_slope
+            above = np.maximum(x - high, 0.0) * activation.maximum_slope
+            return np.clip(x, low, high) + below + above
 
 
 def sigmoid(x: Float64) -> Float64:
@@ -161,22 +172,61 @@ class _WaveNet:
             [_Conv(layer.conv_weight, layer.conv_bias, layer.dilation) for layer in array.layers]
             for array in network.arrays
         ]
-        self._heads = [_Conv(array.head_weight, array.head_bias, 1) for array in network.arrays]
+        self._heads = [_Conv(array.head_weight, array.head_bias, array.head_dilation) for array in network.arrays]
+        self._stages = [_Conv(stage.weight, stage.bias, 1) for stage in network.head_stages]
+        self._condition = None if network.condition is None else _build(network.condition)
 
     def run(self, condition: Float64) -> Float64:
-        signal = condition[:1]
+        output: Float64 = self.rows(condition)[0]
+        return output
+
+    def rows(self, inputs: Float64) -> Float64:
+        """[1 + knobs, frames] → [outputs, frames]."""
+        condition = inputs
+        if isinstance(self._condition, _WaveNet):
+            condition = self._condition.rows(inputs)
+        elif self._condition is not None:
+            condition = self._condition.run(inputs)[None]
+        signal = inputs[: self._network.arrays[0].rechannel_weight.shape[1]]
         head_sum: Float64 | float = 0.0
         for array, convs, head in zip(self._network.arrays, self._convs, self._heads, strict=True):
-            h = array.rechannel_weight.astype(np.float64) @ signal
+            h = _affine(array.rechannel_weight, array.rechannel_bias, signal)
             for layer, conv in zip(array.layers, convs, strict=True):
-                z = conv.run(h) + layer.mixin_weight.astype(np.float64) @ condition
-                a = _gate(layer, z)
+                a, h = _layer(layer, conv, h, condition)
                 head_sum = head_sum + a
-                h = h + layer.out_weight.astype(np.float64) @ a + layer.out_bias[:, None]
             signal = h
             head_sum = head.run(np.asarray(head_sum))
-        output: Float64 = self._network.head_scale * np.asarray(head_sum)[0]
+        output = self._network.head_scale * np.asarray(head_sum)
+        for stage, conv in zip(self._network.head_stages, self._stages, strict=True):
+            output = conv.run(activate(stage.activation, output))
         return output
+
+
+def _layer(layer: WaveNetLayer, conv: _Conv, h: Float64, condition: Float64) -> tuple[Float64, Float64]:
+    """(what the layer adds to the head sum, the residual after it)."""
+    films = layer.films or Films()
+    z = _film(films.conv_post, conv.run(_film(films.conv_pre, h, condition)), condition)
+    mixin = layer.mixin_weight.astype(np.float64) @ _film(films.mixin_pre, condition, condition)
+    z = _film(films.activation_pre, z + _film(films.mixin_post, mixin, condition), condition)
+    a = _film(films.activation_post, _gate(layer, z), condition)
+    out = _film(films.out_post, _affine(layer.out_weight, layer.out_bias, a), condition)
+    if layer.head_weight is not None:
+        a = _film(films.head_post, _affine(layer.head_weight, layer.head_bias, a), condition)
+    return a, h + out
+
+
+def _affine(weight: Array, bias: Array | None, x: Float64) -> Float64:
+    product = weight.astype(np.float64) @ x
+    return product if bias is None else product + bias[:, None]
+
+
+def _film(film: Film | None, x: Float64, condition: Float64) -> Float64:
+    """x modulated by the condition signal."""
+    if film is None:
+        return x
+    rows = _affine(film.weight, film.bias, condition)
+    scaled = rows[: len(x)] * x
+    return scaled if len(rows) == len(x) else scaled + rows[len(x) :]
 
 
 def _gate(layer: WaveNetLayer, z: Float64) -> Float64:

@@ -7,19 +7,27 @@ import numpy as np
 
 from appliance.errors import BadModelFile
 from appliance.formats.description import (
+    FILM_NAMES,
     MAX_CHANNELS,
     MAX_HIDDEN,
     MAX_KERNEL_TAPS,
     MAX_LAYERS,
+    Act,
+    Activation,
+    Architecture,
     Array,
     Cell,
     ConvNet,
     Description,
+    Films,
     Gating,
     Linear,
     Recurrent,
     RecurrentLayer,
     WaveNet,
+    WaveNetArray,
+    WaveNetLayer,
+    output_count,
 )
 from appliance.formats.foreign_graph import ForeignGraph
 from appliance.formats.stack import Stack
@@ -31,20 +39,8 @@ def check_description(description: Description, file: str) -> None:
     check = _Check(file)
     inputs = 1 + len(description.knobs)
     architecture = description.architecture
-    if isinstance(architecture, WaveNet):
-        check.wavenet(architecture, inputs)
-    elif isinstance(architecture, Recurrent):
-        check.recurrent(architecture, inputs)
-    elif isinstance(architecture, ConvNet):
-        check.that(inputs == 1, "a ConvNet can't have knobs")
-        check.convnet(architecture)
-    elif isinstance(architecture, Stack):
-        check_stack(architecture, inputs, check)
-    elif isinstance(architecture, ForeignGraph):
-        pass  # `foreign.py` has checked it whole
-    else:
-        check.that(inputs == 1, "an impulse response can't have knobs")
-        check.linear(architecture)
+    check.network(architecture, inputs)
+    check.that(output_count(architecture) == 1, f"it has {output_count(architecture)} audio outputs")
     names = [knob.name for knob in description.knobs]
     check.that(len(set(names)) == len(names), f"two knobs have the same name ({', '.join(names)})")
     for knob in description.knobs:
@@ -70,34 +66,103 @@ class _Check:
         self.that(array.shape == shape, f"{name} has the shape {array.shape}, but {shape} was wanted")
         self.that(bool(np.isfinite(array).all()), f"{name} holds NaN or infinity")
 
-    def wavenet(self, network: WaveNet, condition: int) -> None:
-        inputs = 1
+    def network(self, network: Architecture, inputs: int) -> None:
+        """inputs: audio and knobs."""
+        if isinstance(network, WaveNet):
+            self.wavenet(network, inputs)
+        elif isinstance(network, Recurrent):
+            self.recurrent(network, inputs)
+        elif isinstance(network, ConvNet):
+            self.that(inputs == 1, "a ConvNet can't have knobs")
+            self.convnet(network)
+        elif isinstance(network, Stack):
+            check_stack(network, inputs, self)
+        elif isinstance(network, ForeignGraph):
+            pass  # `foreign.py` has checked it whole
+        else:
+            self.that(inputs == 1, "an impulse response can't have knobs")
+            self.linear(network)
+
+    def wavenet(self, network: WaveNet, inputs: int) -> None:
         layers = sum(len(array.layers) for array in network.arrays)
         self.that(1 <= layers <= MAX_LAYERS, f"{layers} layers, but 1 to {MAX_LAYERS} were wanted")
+        condition = inputs
+        if network.condition is not None:
+            self.that(inputs == 1, "a network that another one steers can't have knobs")
+            self.network(network.condition, 1)
+            condition = output_count(network.condition)
+        first_width = network.arrays[0].rechannel_weight.shape[1]
+        self.that(first_width in (1, inputs), f"arrays.0 takes {first_width} inputs, but there are {inputs}")
         for index, array in enumerate(network.arrays):
             place = f"arrays.{index}"
-            c = array.rechannel_weight.shape[0]
-            head_size, b, head_taps = array.head_weight.shape
-            self.that(max(c, b, head_size) <= MAX_CHANNELS, f"{place} has more than {MAX_CHANNELS} channels")
-            self.that(head_taps <= MAX_KERNEL_TAPS, f"{place} has a head of {head_taps} taps")
-            self.that(len(array.layers) > 0, f"{place} has no layers")
-            self.array(f"{place}.rechannel_weight", array.rechannel_weight, (c, inputs))
-            for number, layer in enumerate(array.layers):
-                where = f"{place}.layers.{number}"
-                z = b if layer.gating is Gating.NONE else 2 * b
-                taps = layer.conv_weight.shape[2]
-                self.that(taps <= MAX_KERNEL_TAPS, f"{where} has {taps} taps")
-                self.array(f"{where}.conv_weight", layer.conv_weight, (z, c, taps))
-                self.array(f"{where}.conv_bias", layer.conv_bias, (z,))
-                self.array(f"{where}.mixin_weight", layer.mixin_weight, (z, condition))
-                self.array(f"{where}.out_weight", layer.out_weight, (c, b))
-                self.array(f"{where}.out_bias", layer.out_bias, (c,))
-            is_last = index == len(network.arrays) - 1
-            wanted = 1 if is_last else network.arrays[index + 1].head_weight.shape[1]
-            self.array(f"{place}.head_weight", array.head_weight, (wanted, b, head_taps))
-            if array.head_bias is not None:
-                self.array(f"{place}.head_bias", array.head_bias, (wanted,))
-            inputs = c
+            width = first_width if index == 0 else network.arrays[index - 1].rechannel_weight.shape[0]
+            self.wavenet_array(place, array, width, condition)
+            if index + 1 < len(network.arrays):
+                wanted = network.arrays[index + 1].head_weight.shape[1]
+                given = array.head_weight.shape[0]
+                self.that(given == wanted, f"{place} has a head of {given} channels, but {wanted} were wanted")
+        width = network.arrays[-1].head_weight.shape[0]
+        self.that(len(network.head_stages) <= MAX_LAYERS, f"{len(network.head_stages)} stages of the head")
+        for number, stage in enumerate(network.head_stages):
+            place = f"head_stages.{number}"
+            outputs, _, taps = stage.weight.shape
+            self.that(outputs <= MAX_CHANNELS and taps <= MAX_KERNEL_TAPS, f"{place} is {outputs} × {taps} taps")
+            self.array(f"{place}.weight", stage.weight, (outputs, width, taps))
+            self.array(f"{place}.bias", stage.bias, (outputs,))
+            self.activation(f"{place}.activation", stage.activation, width)
+            width = outputs
+
+    def wavenet_array(self, place: str, array: WaveNetArray, inputs: int, condition: int) -> None:
+        c = array.rechannel_weight.shape[0]
+        head_size, s, head_taps = array.head_weight.shape
+        self.that(max(c, s, head_size) <= MAX_CHANNELS, f"{place} has more than {MAX_CHANNELS} channels")
+        self.that(head_taps <= MAX_KERNEL_TAPS, f"{place} has a head of {head_taps} taps")
+        self.that(len(array.layers) > 0, f"{place} has no layers")
+        self.array(f"{place}.rechannel_weight", array.rechannel_weight, (c, inputs))
+        if array.rechannel_bias is not None:
+            self.array(f"{place}.rechannel_bias", array.rechannel_bias, (c,))
+        b = array.layers[0].out_weight.shape[1]
+        self.that(b <= MAX_CHANNELS, f"{place} has more than {MAX_CHANNELS} channels")
+        for number, layer in enumerate(array.layers):
+            self.wavenet_layer(f"{place}.layers.{number}", layer, (c, b, s, condition))
+        self.array(f"{place}.head_weight", array.head_weight, (head_size, s, head_taps))
+        if array.head_bias is not None:
+            self.array(f"{place}.head_bias", array.head_bias, (head_size,))
+
+    def wavenet_layer(self, where: str, layer: WaveNetLayer, widths: tuple[int, int, int, int]) -> None:
+        """widths: residual C, bottleneck B, head sum S, condition D."""
+        c, b, s, condition = widths
+        z = b if layer.gating is Gating.NONE else 2 * b
+        taps = layer.conv_weight.shape[2]
+        self.that(taps <= MAX_KERNEL_TAPS, f"{where} has {taps} taps")
+        self.array(f"{where}.conv_weight", layer.conv_weight, (z, c, taps))
+        self.array(f"{where}.conv_bias", layer.conv_bias, (z,))
+        self.array(f"{where}.mixin_weight", layer.mixin_weight, (z, condition))
+        self.array(f"{where}.out_weight", layer.out_weight, (c, b))
+        self.array(f"{where}.out_bias", layer.out_bias, (c,))
+        self.activation(f"{where}.activation", layer.activation, b)
+        self.activation(f"{where}.gate", layer.gate, b)
+        if layer.head_weight is None:
+            self.that(s == b and layer.head_bias is None, f"{where} gives {b} channels to a head sum of {s}")
+        else:
+            self.array(f"{where}.head_weight", layer.head_weight, (s, b))
+            self.that(layer.head_bias is not None, f"{where} has a head_weight, but no head_bias")
+        if layer.head_bias is not None:
+            self.array(f"{where}.head_bias", layer.head_bias, (s,))
+        films = layer.films or Films()
+        self.that(films.head_post is None or layer.head_weight is not None, f"{where} modulates a head it lacks")
+        for name, width in zip(FILM_NAMES, (c, z, condition, z, z, b, c, s), strict=True):
+            if (film := getattr(films, name)) is not None:
+                rows = film.weight.shape[0]
+                self.that(rows in (width, 2 * width), f"{where}.{name} gives {rows} rows for {width} channels")
+                self.array(f"{where}.{name}.weight", film.weight, (rows, condition))
+                self.array(f"{where}.{name}.bias", film.bias, (rows,))
+
+    def activation(self, place: str, activation: Activation, channels: int) -> None:
+        slopes = len(activation.slopes)
+        is_fitting = slopes == channels if activation.kind is Act.PRELU else slopes == 0
+        self.that(is_fitting, f"{place} ({activation.kind.value}) has {slopes} slopes for {channels} channels")
+        self.that(activation.minimum <= activation.maximum, f"{place} goes from maximum to minimum")
 
     def recurrent(self, network: Recurrent, inputs: int) -> None:
         self.that(1 <= len(network.layers) <= MAX_LAYERS, f"{len(network.layers)} layers")
@@ -126,6 +191,7 @@ class _Check:
             self.that(c <= MAX_CHANNELS and taps <= MAX_KERNEL_TAPS, f"blocks.{index} is {c} channels × {taps} taps")
             self.array(f"blocks.{index}.weight", block.weight, (c, inputs, taps))
             self.array(f"blocks.{index}.bias", block.bias, (c,))
+            self.activation(f"blocks.{index}.activation", block.activation, c)
             inputs = c
         self.array("head_weight", network.head_weight, (inputs,))
 

@@ -11,7 +11,8 @@ channels (1 + knobs), H hidden units, I inputs (1 + knobs).
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,22 @@ class Act(enum.Enum):
     SILU = "silu"
     HARDSWISH = "hardswish"
     SOFTSIGN = "softsign"
+    SOFTSIGMOID = "softsigmoid"  # (1 + softsign) / 2
+    PRELU = "prelu"  # a leaky ReLU with a slope per channel
+    LEAKY_HARDTANH = "leakyhardtanh"
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation and its one parameter (the negative slope of LEAKY_RELU; unused otherwise)."""
+    """An activation and its parameters; each kind looks only at its own."""
 
     kind: Act
-    slope: float = 0.01
+    slope: float = 0.01  # LEAKY_RELU: below 0
+    slopes: tuple[float, ...] = ()  # PRELU: below 0, one per channel
+    minimum: float = -1.0  # LEAKY_HARDTANH: straight from minimum to maximum, other slopes beyond
+    maximum: float = 1.0
+    minimum_slope: float = 0.01
+    maximum_slope: float = 0.01
 
 
 class Gating(enum.Enum):
@@ -69,6 +78,34 @@ class Gating(enum.Enum):
     NONE = "none"  # f(z)
     GATED = "gated"  # f(z[:B]) · g(z[B:])
     BLENDED = "blended"  # α·f(z[:B]) + (1-α)·z[:B], α = g(z[B:])
+
+
+@dataclass(frozen=True)
+class Film:
+    """Feature-wise linear modulation of N channels by the condition signal c: scale(c)·x + shift(c).
+
+    Scale and shift are a 1x1 convolution of c: the first N rows give the scale, the next N (if any) the shift.
+    """
+
+    weight: Array  # [N or 2N, D]
+    bias: Array  # [N or 2N]
+
+
+@dataclass(frozen=True)
+class Films:
+    """The places in a layer where the condition signal may modulate, in signal order."""
+
+    conv_pre: Film | None = None  # what the convolution reads; the residual path stays as it is
+    conv_post: Film | None = None
+    mixin_pre: Film | None = None  # the condition signal itself, on its way into the mix-in
+    mixin_post: Film | None = None
+    activation_pre: Film | None = None  # convolution + mix-in
+    activation_post: Film | None = None
+    out_post: Film | None = None  # what is added to the residual
+    head_post: Film | None = None  # what the layer's `head_weight` gives
+
+
+FILM_NAMES = tuple(place.name for place in fields(Films))
 
 
 @dataclass(frozen=True)
@@ -84,16 +121,30 @@ class WaveNetLayer:
     activation: Activation
     gating: Gating = Gating.NONE
     gate: Activation = Activation(Act.SIGMOID)
+    head_weight: Array | None = None  # [S, B] the 1x1 between the activation and the head sum; None: straight, S = B
+    head_bias: Array | None = None  # [S]
+    films: Films | None = None
 
 
 @dataclass(frozen=True)
 class WaveNetArray:
-    """A stack of layers with one residual width and one head."""
+    """A stack of layers with one residual width and one head. S = width of the head sum, B unless layers say other."""
 
     rechannel_weight: Array  # [C, input size]
     layers: tuple[WaveNetLayer, ...]
-    head_weight: Array  # [head size, B, K_head]
+    head_weight: Array  # [head size, S, K_head]
     head_bias: Array | None  # [head size]
+    head_dilation: int = 1
+    rechannel_bias: Array | None = None  # [C]
+
+
+@dataclass(frozen=True)
+class HeadStage:
+    """One stage of the head behind the last array: activation, then a convolution."""
+
+    activation: Activation
+    weight: Array  # [out, in, K]
+    bias: Array  # [out]
 
 
 @dataclass(frozen=True)
@@ -101,11 +152,13 @@ class WaveNet:
     """The WaveNet of Damskägg et al. (2019) as NAM builds it: A1 (two arrays) and A2 (one).
 
     Forward pass: `formats.md` of the NAM core, restated in `engine/reference.py`. The condition signal is
-    [audio, knob 1, knob 2 …].
+    [audio, knob 1, knob 2 …], or the outputs of the network `condition`, which hears the audio alone.
     """
 
     arrays: tuple[WaveNetArray, ...]
     head_scale: float
+    head_stages: tuple[HeadStage, ...] = ()  # after head_scale
+    condition: Architecture | None = None
 
 
 class Cell(enum.Enum):
@@ -244,15 +297,28 @@ def architecture_name(architecture: Architecture) -> str:
     return f"Linear {len(architecture.taps)} taps"
 
 
+def output_count(architecture: Architecture) -> int:
+    """Rows that a network puts out: 1, or more for a network that steers another one."""
+    if not isinstance(architecture, WaveNet):
+        return 1
+    last = architecture.head_stages[-1] if architecture.head_stages else architecture.arrays[-1]
+    return int((last.weight if isinstance(last, HeadStage) else last.head_weight).shape[0])
+
+
+def condition_count(network: WaveNet, knobs: int = 0) -> int:
+    """Rows D of a WaveNet's condition signal."""
+    return 1 + knobs if network.condition is None else output_count(network.condition)
+
+
 def receptive_field_frames(architecture: Architecture) -> int | None:
     """Frames of input that can still be heard in one output sample; None where there is no fixed end
     (recurrent models) or it can't be told (other people's graphs)."""
     if isinstance(architecture, WaveNet):
-        memory = 0
-        for array in architecture.arrays:
-            memory += sum((layer.conv_weight.shape[2] - 1) * layer.dilation for layer in array.layers)
-            memory += array.head_weight.shape[2] - 1
-        return 1 + memory
+        memory = sum(memory for _, memory in _wavenet_memory(architecture))
+        if architecture.condition is None:
+            return 1 + memory
+        steering = receptive_field_frames(architecture.condition)
+        return None if steering is None else steering + memory
     if isinstance(architecture, ConvNet):
         return 1 + int(sum((block.weight.shape[2] - 1) * block.dilation for block in architecture.blocks))
     if isinstance(architecture, Linear):
@@ -263,16 +329,26 @@ def receptive_field_frames(architecture: Architecture) -> int | None:
     return None
 
 
+def _wavenet_memory(network: WaveNet) -> Iterator[tuple[int, int]]:
+    """(channels, past frames) of every convolution of a WaveNet, but for those of its condition network."""
+    for array in network.arrays:
+        for layer in array.layers:
+            _, channels, taps = layer.conv_weight.shape
+            yield channels, (taps - 1) * layer.dilation
+        _, channels, taps = array.head_weight.shape
+        yield channels, (taps - 1) * array.head_dilation
+    for stage in network.head_stages:
+        _, channels, taps = stage.weight.shape
+        yield channels, taps - 1
+
+
 def history_values(architecture: Architecture) -> int:
     """How many past values a streaming engine must keep: Σ channels · (taps - 1) · dilation."""
     total = 0
     if isinstance(architecture, WaveNet):
-        for array in architecture.arrays:
-            for layer in array.layers:
-                _, channels, taps = layer.conv_weight.shape
-                total += channels * (taps - 1) * layer.dilation
-            _, channels, taps = array.head_weight.shape
-            total += channels * (taps - 1)
+        total = sum(channels * past for channels, past in _wavenet_memory(architecture))
+        if architecture.condition is not None:
+            total += history_values(architecture.condition)
     elif isinstance(architecture, ConvNet):
         for block in architecture.blocks:
             _, channels, taps = block.weight.shape
@@ -287,15 +363,7 @@ def history_values(architecture: Architecture) -> int:
 def multiply_adds_per_sample(architecture: Architecture) -> int:
     """Multiply-adds that one output sample needs (activations not counted; what is never heard not counted)."""
     if isinstance(architecture, WaveNet):
-        total = 0
-        last_array = architecture.arrays[-1]
-        for array in architecture.arrays:
-            total += array.rechannel_weight.size + array.head_weight.size
-            for layer in array.layers:
-                total += layer.conv_weight.size + layer.mixin_weight.size
-                if not (array is last_array and layer is array.layers[-1]):
-                    total += layer.out_weight.size
-        return total
+        return _wavenet_multiply_adds(architecture)
     if isinstance(architecture, Recurrent):
         inner = sum(layer.weight_ih.size + layer.weight_hh.size for layer in architecture.layers)
         return int(architecture.head_weight.size + inner)
@@ -306,3 +374,22 @@ def multiply_adds_per_sample(architecture: Architecture) -> int:
     if isinstance(architecture, ForeignGraph):
         return architecture.weights  # each used once a sample, as in most graphs
     return len(architecture.taps)
+
+
+def _wavenet_multiply_adds(network: WaveNet) -> int:
+    total = 0 if network.condition is None else multiply_adds_per_sample(network.condition)
+    last_array = network.arrays[-1]
+    for array in network.arrays:
+        total += array.rechannel_weight.size + array.head_weight.size
+        for layer in array.layers:
+            films = layer.films or Films()
+            total += layer.conv_weight.size + layer.mixin_weight.size
+            total += 0 if layer.head_weight is None else layer.head_weight.size
+            if array is last_array and layer is array.layers[-1]:
+                films = replace(films, out_post=None)
+            else:
+                total += layer.out_weight.size
+            # each modulated channel also takes one multiply-add of its own
+            used = [film for name in FILM_NAMES if (film := getattr(films, name)) is not None]
+            total += sum(film.weight.size + film.weight.shape[0] // 2 for film in used)
+    return int(total + sum(stage.weight.size for stage in network.head_stages))

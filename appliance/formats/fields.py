@@ -159,12 +159,7 @@ class Fields:
 
     def number(self, key: str, low: float = -1e30, high: float = 1e30, default: Any = _MISSING) -> float:
         """A finite number within low … high."""
-        value = self._take(key, default)
-        if not is_number(value):
-            raise self.error(f"is {show(value)}, but a number was wanted", key)
-        if not low <= value <= high:
-            raise self.error(f"is {show(value)}, but a number from {low:g} to {high:g} was wanted", key)
-        return float(value)
+        return check_number(self, key, self._take(key, default), low, high)
 
     def flag(self, key: str, default: Any = _MISSING) -> bool:
         """true or false (1 and 0 count)."""
@@ -199,6 +194,11 @@ class Fields:
         holder = Fields({}, self.file, self.path(key))
         return [check_integer(holder, i, item, low, high) for i, item in enumerate(self.items(key, at_most))]
 
+    def numbers(self, key: str, low: float, high: float, at_most: int) -> list[float]:
+        """A list of finite numbers, each within low … high."""
+        holder = Fields({}, self.file, self.path(key))
+        return [check_number(holder, i, item, low, high) for i, item in enumerate(self.items(key, at_most))]
+
     def array(self, key: str, shape: Sequence[int]) -> Array:
         """Nested lists of numbers of exactly this shape, as float32."""
         return to_array(self, key, self._take(key, _MISSING), shape)
@@ -211,6 +211,15 @@ def check_integer(fields: Fields, key: str | int, value: Any, low: int, high: in
     if not low <= value <= high:
         raise fields.error(f"is {show(value)}, but a whole number from {low} to {high} was wanted", key)
     return int(value)
+
+
+def check_number(fields: Fields, key: str | int, value: Any, low: float, high: float) -> float:
+    """`value` as a finite number within low … high, or BadModelFile naming the field."""
+    if not is_number(value):
+        raise fields.error(f"is {show(value)}, but a number was wanted", key)
+    if not low <= value <= high:
+        raise fields.error(f"is {show(value)}, but a number from {low:g} to {high:g} was wanted", key)
+    return float(value)
 
 
 def list_shape(value: Any) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.errors import UnsupportedModel
-from appliance.formats.description import Architecture, Description, Levels
+from appliance.formats.description import Architecture, Description, Levels, Recurrent, WaveNet, output_count
 from appliance.formats.fields import (
     MAX_SAMPLE_RATE_HZ,
     MIN_SAMPLE_RATE_HZ,
@@ -21,7 +21,9 @@ from appliance.formats.fields import (
     optional_number,
     show,
 )
+from appliance.formats.guitarml import knobs_from_file_name
 from appliance.formats.nam_others import read_convnet, read_linear, read_lstm
+from appliance.formats.nam_slimmable import size_limits
 from appliance.formats.nam_wavenet import read_wavenet
 
 DEFAULT_SAMPLE_RATE_HZ = 48_000
@@ -29,8 +31,9 @@ REQUIRED_KEYS = ("version", "architecture", "config", "weights")
 _OLDEST, _NEWEST_MINOR = (0, 5, 0), (0, 7)
 _MAX_SUBMODELS = 16
 _CONTAINER = "SlimmableContainer"
+_WAVENET = "WaveNet"
+_MAX_DEPTH = 4  # networks that steer networks that steer …
 _READERS: dict[str, Callable[[Fields], Architecture]] = {
-    "WaveNet": read_wavenet,
     "LSTM": read_lstm,
     "ConvNet": read_convnet,
     "Linear": read_linear,
@@ -38,11 +41,14 @@ _READERS: dict[str, Callable[[Fields], Architecture]] = {
 
 
 def read_nam(value: dict[str, Any], file: str, name: str, quality: float) -> Description:
-    """The model of a `.nam` object. quality 0…1 picks the size in a container of several (1: the biggest)."""
+    """The model of a `.nam` object. quality 0…1 picks the size where there are several (1: the biggest)."""
     top = Fields(value, file)
     _check_version(top)
     if top.text("architecture") != _CONTAINER:
-        return _read_single(top, name, {}, None, variant=None)
+        sizes = _sizes(top)
+        chosen = sum(1 for limit in sizes[1:] if quality >= limit)
+        variant = f"{chosen + 1} of {len(sizes)}" if len(sizes) > 1 else None
+        return _read_single(top, name, {}, None, variant, quality)
     submodels = _submodels(top)
     chosen = next((i for i, (limit, _) in enumerate(submodels) if quality < limit), len(submodels) - 1)
     rate = _sample_rate(top)
@@ -56,12 +62,20 @@ def read_nam(value: dict[str, Any], file: str, name: str, quality: float) -> Des
 
 
 def qualities(value: dict[str, Any], file: str) -> tuple[float, ...]:
-    """A `quality` that picks each size of a container, smallest first; (1.0,) for a file with one model."""
+    """A `quality` that picks each size of a file, smallest first; (1.0,) for a file with one model."""
     top = Fields(value, file)
     if top.get("architecture") != _CONTAINER:
-        return (1.0,)
+        return _sizes(top)
     limits = [limit for limit, _ in _submodels(top)]
     return (0.0, *limits[:-1])  # a submodel is chosen from the limit before it up to its own
+
+
+def _sizes(model: Fields) -> tuple[float, ...]:
+    """A quality for each width of one model; (1.0,) if it has only its own."""
+    if model.get("architecture") != _WAVENET:
+        return (1.0,)
+    limits = size_limits(model.fields("config"))
+    return (0.0, *limits) if limits else (1.0,)
 
 
 def _submodels(top: Fields) -> list[tuple[float, Fields]]:
@@ -79,17 +93,20 @@ def _submodels(top: Fields) -> list[tuple[float, Fields]]:
 
 
 def _read_single(
-    model: Fields, name: str, outer_metadata: dict[str, Any], outer_rate: int | None, variant: str | None
+    model: Fields,
+    name: str,
+    outer_metadata: dict[str, Any],
+    outer_rate: int | None,
+    variant: str | None,
+    quality: float = 1.0,
 ) -> Description:
     version = _check_version(model)
-    kind = model.text("architecture")
-    reader = _READERS.get(kind)
-    if reader is None:
+    architecture = _read_architecture(model, quality, outer_rate)
+    if (outputs := output_count(architecture)) != 1:
         raise UnsupportedModel(
-            f"{model.file} is a NAM model of the architecture {show(kind)}, which this pedal doesn't play. "
-            f"It plays: {', '.join(_READERS)} and the {_CONTAINER} of those."
+            f"{model.file} is a NAM WaveNet with {outputs} audio outputs; the pedal plays models with one. "
+            "Look for another capture of the same amp."
         )
-    architecture = reader(model)
     own = {key: item for key, item in clean_metadata(model.get("metadata")).items() if item is not None}
     metadata = outer_metadata | own
     rate = _sample_rate(model) or outer_rate
@@ -99,6 +116,7 @@ def _read_single(
         architecture=architecture,
         sample_rate_hz=rate or DEFAULT_SAMPLE_RATE_HZ,
         sample_rate_known=rate is not None,
+        knobs=knobs_from_file_name(model.file, _knob_count(architecture)),
         levels=Levels(
             loudness_db=optional_number(metadata.get("loudness"), -200, 100),
             gain=optional_number(metadata.get("gain"), 0, 1),
@@ -110,6 +128,51 @@ def _read_single(
         variant=variant,
         metadata=metadata,
     )
+
+
+def _read_architecture(model: Fields, quality: float, outer_rate: int | None, depth: int = 0) -> Architecture:
+    kind = model.text("architecture")
+    if kind == _WAVENET:
+        rate = _sample_rate(model) or outer_rate
+        return read_wavenet(model, quality, lambda nested: _read_nested(nested, rate, depth + 1))
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise UnsupportedModel(
+            f"{model.file} is a NAM model of the architecture {show(kind)}, which this pedal doesn't play. "
+            f"It plays: {', '.join([_WAVENET, *_READERS])} and the {_CONTAINER} of those."
+        )
+    return reader(model)
+
+
+def _read_nested(model: Fields, outer_rate: int | None, depth: int) -> Architecture:
+    """A network inside another one, at its full size."""
+    if depth > _MAX_DEPTH:
+        raise UnsupportedModel(
+            f"{model.file} has networks inside networks more than {_MAX_DEPTH} deep; no real capture has."
+        )
+    _check_version(model)
+    if model.text("architecture") == _CONTAINER:
+        model = _submodels(model)[-1][1]
+        _check_version(model)
+    rate = _sample_rate(model)
+    if rate is not None and outer_rate is not None and rate != outer_rate:
+        raise model.error(f"is {rate}, but the network that it steers has {outer_rate}", "sample_rate")
+    architecture = _read_architecture(model, 1.0, rate or outer_rate, depth)
+    if _knob_count(architecture):
+        raise UnsupportedModel(
+            f"{model.file} has a network inside it that takes {1 + _knob_count(architecture)} inputs; "
+            "the pedal plays those that take the audio alone."
+        )
+    return architecture
+
+
+def _knob_count(architecture: Architecture) -> int:
+    """Inputs beside the audio. The file gives them no names."""
+    if isinstance(architecture, WaveNet) and architecture.condition is None:
+        return int(architecture.arrays[0].layers[0].mixin_weight.shape[1]) - 1
+    if isinstance(architecture, Recurrent):
+        return int(architecture.layers[0].weight_ih.shape[1]) - 1
+    return 0
 
 
 def _check_version(model: Fields) -> str:

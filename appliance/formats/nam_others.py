@@ -6,12 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from appliance.errors import UnsupportedModel
-from appliance.formats.activations import read_activation
+from appliance.formats.activations import check_width, read_activation
 from appliance.formats.description import (
     MAX_CHANNELS,
     MAX_DILATION,
     MAX_HIDDEN,
     MAX_KERNEL_TAPS,
+    MAX_KNOBS,
     MAX_LAYERS,
     Cell,
     ConvBlock,
@@ -25,17 +26,22 @@ from appliance.formats.nam_weights import WeightStream
 
 
 def read_lstm(model: Fields) -> Recurrent:
-    """Per layer: [input | recurrent] weights 4H × (I + H), bias 4H, h0, c0; then the linear head."""
+    """Per layer: [input | recurrent] weights 4H × (I + H), bias 4H, h0, c0; then the linear head.
+
+    Inputs beyond the first are knobs.
+    """
     config = model.fields("config")
-    for key in ("input_size", "in_channels", "out_channels"):
-        if (count := config.integer(key, 1, MAX_CHANNELS, default=1)) != 1:
-            raise UnsupportedModel(
-                f"{model.file} is an LSTM with {count} channels ({key}); the pedal plays those with one in, one out. "
-                "Look for a capture without extra inputs."
-            )
+    size = config.integer("input_size", 1, 1 + MAX_KNOBS, default=1)
+    if (count := config.integer("in_channels", 1, MAX_CHANNELS, default=size)) not in (1, size):
+        raise config.error(f"is {count}, but {size} (input_size) was wanted", "in_channels")
+    if (count := config.integer("out_channels", 1, MAX_CHANNELS, default=1)) != 1:
+        raise UnsupportedModel(
+            f"{model.file} is an LSTM with {count} audio outputs (out_channels); the pedal plays those with one. "
+            "Look for another capture of the same amp."
+        )
     h = config.integer("hidden_size", 1, MAX_HIDDEN)
     count = config.integer("num_layers", 1, MAX_LAYERS)
-    inputs = [1] + [h] * (count - 1)
+    inputs = [size] + [h] * (count - 1)
     stream = WeightStream(model, expected=sum(4 * h * (i + h) + 6 * h for i in inputs) + h + 1)
     layers = []
     for i in inputs:
@@ -56,7 +62,7 @@ def read_lstm(model: Fields) -> Recurrent:
 def read_convnet(model: Fields) -> ConvNet:
     """Blocks of two taps; batch-norm is folded into the convolution."""
     config = model.fields("config")
-    for key in ("groups", "in_channels", "out_channels"):
+    for key in ("groups", "in_channels", "out_channels"):  # groups can't split the one channel the first block hears
         if (count := config.integer(key, 1, MAX_CHANNELS, default=1)) != 1:
             raise UnsupportedModel(
                 f"{model.file} is a ConvNet with {key} {count}; the pedal plays those with 1. "
@@ -66,6 +72,7 @@ def read_convnet(model: Fields) -> ConvNet:
     dilations = config.integers("dilations", 1, MAX_DILATION, MAX_LAYERS)
     has_batchnorm = config.flag("batchnorm")
     activation = read_activation(config, "activation", config.get("activation"))
+    check_width(config, "activation", activation, channels)
     inputs = [1] + [channels] * (len(dilations) - 1)
     per_block = 4 * channels + 1 if has_batchnorm else channels
     expected = sum(2 * channels * i + per_block for i in inputs) + channels + 1

@@ -20,6 +20,7 @@ from appliance.formats.description import (
 from appliance.formats.fields import clean_text, parse_json, show
 from appliance.formats.guitarml import read_guitarml
 from appliance.formats.rtneural import read_rtneural
+from appliance.formats.smartamp import read_smartamp
 from appliance.formats.smartamppro import read_smartamppro
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -129,10 +130,7 @@ def _read_value(value: dict[str, Any], file: str, quality: float) -> Description
     elif keys >= {"layers", "in_shape"}:
         description = read_rtneural(value, file, name)
     elif keys >= {"variables", "residual_channels", "dilations"}:
-        raise UnsupportedModel(
-            f"{file} is a SmartAmp/SmartPedal WaveNet, which this pedal doesn't play yet. "
-            "Look for a NeuralPi, Proteus or NAM capture of the same amp."
-        )
+        description = read_smartamp(value, file, name)
     elif keys >= {"conv1d", "lstm", "dense"}:
         description = read_smartamppro(value, file, name)
     elif "architecture" in keys:

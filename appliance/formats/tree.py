@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from appliance.formats.description import (
+    FILM_NAMES,
+    MAX_CHANNELS,
     MAX_DILATION,
     MAX_KNOBS,
     MAX_LAYERS,
@@ -25,7 +27,10 @@ from appliance.formats.description import (
     ConvBlock,
     ConvNet,
     Description,
+    Film,
+    Films,
     Gating,
+    HeadStage,
     Knob,
     Levels,
     Linear,
@@ -61,6 +66,8 @@ from appliance.formats.stack import (
 )
 
 _ANY_DB = 200.0
+_MAX_SLOPE = 100.0
+_MAX_DEPTH = 8  # networks that steer networks
 EnumT = TypeVar("EnumT", bound=enum.Enum)
 
 
@@ -152,9 +159,11 @@ class _Reader:
         test = top.fields("self_test")
         return SelfTest(self.array(test, "audio", 1), self.array(test, "expected", 1))
 
-    def architecture(self, fields: Fields) -> Architecture:
+    def architecture(self, fields: Fields, depth: int = 0) -> Architecture:
+        if depth > _MAX_DEPTH:
+            raise fields.error("is more deeply nested than any model is")
         readers: dict[str, Callable[[Fields], Architecture]] = {
-            "WaveNet": self.wavenet,
+            "WaveNet": lambda wavenet: self.wavenet(wavenet, depth),
             "Recurrent": self.recurrent,
             "ConvNet": self.convnet,
             "Linear": self.linear,
@@ -165,16 +174,29 @@ class _Reader:
             raise fields.error(f"is {show(kind)}, but one of {', '.join(readers)} was wanted", "kind")
         return readers[kind](fields)
 
-    def wavenet(self, fields: Fields) -> WaveNet:
-        arrays = tuple(self.wavenet_array(array) for array in fields.objects("arrays", MAX_LAYERS))
-        return WaveNet(arrays, fields.number("head_scale"))
+    def wavenet(self, fields: Fields, depth: int) -> WaveNet:
+        return WaveNet(
+            arrays=tuple(self.wavenet_array(array) for array in fields.objects("arrays", MAX_LAYERS)),
+            head_scale=fields.number("head_scale"),
+            head_stages=tuple(
+                HeadStage(
+                    activation=_activation(stage.fields("activation")),
+                    weight=self.array(stage, "weight", 3),
+                    bias=self.array(stage, "bias", 1),
+                )
+                for stage in (_objects(fields, "head_stages", MAX_LAYERS) if "head_stages" in fields else [])
+            ),
+            condition=self.architecture(fields.fields("condition"), depth + 1) if "condition" in fields else None,
+        )
 
     def wavenet_array(self, fields: Fields) -> WaveNetArray:
         return WaveNetArray(
             rechannel_weight=self.array(fields, "rechannel_weight", 2),
             layers=tuple(self.wavenet_layer(layer) for layer in fields.objects("layers", MAX_LAYERS)),
             head_weight=self.array(fields, "head_weight", 3),
-            head_bias=self.array(fields, "head_bias", 1) if "head_bias" in fields else None,
+            head_bias=self.optional_array(fields, "head_bias", 1),
+            head_dilation=fields.integer("head_dilation", 1, MAX_DILATION, default=1),
+            rechannel_bias=self.optional_array(fields, "rechannel_bias", 1),
         )
 
     def wavenet_layer(self, fields: Fields) -> WaveNetLayer:
@@ -188,7 +210,19 @@ class _Reader:
             activation=_activation(fields.fields("activation")),
             gating=_choice(Gating, fields, "gating"),
             gate=_activation(fields.fields("gate")),
+            head_weight=self.optional_array(fields, "head_weight", 2),
+            head_bias=self.optional_array(fields, "head_bias", 1),
+            films=self.films(fields.fields("films")) if "films" in fields else None,
         )
+
+    def films(self, fields: Fields) -> Films:
+        present = {name: fields.fields(name) for name in FILM_NAMES if name in fields}
+        return Films(
+            **{name: Film(self.array(film, "weight", 2), self.array(film, "bias", 1)) for name, film in present.items()}
+        )
+
+    def optional_array(self, fields: Fields, key: str, dimensions: int) -> Array | None:
+        return self.array(fields, key, dimensions) if key in fields else None
 
     def recurrent(self, fields: Fields) -> Recurrent:
         return Recurrent(
@@ -255,7 +289,19 @@ class _Reader:
 
 
 def _activation(fields: Fields) -> Activation:
-    return Activation(_choice(Act, fields, "kind"), fields.number("slope", -100.0, 100.0))
+    plain = Activation(Act.LINEAR)  # files written before a parameter existed are read with its default
+    slopes = (
+        () if fields.get("slopes") in (None, []) else fields.numbers("slopes", -_MAX_SLOPE, _MAX_SLOPE, MAX_CHANNELS)
+    )
+    return Activation(
+        kind=_choice(Act, fields, "kind"),
+        slope=fields.number("slope", -_MAX_SLOPE, _MAX_SLOPE),
+        slopes=tuple(slopes),
+        minimum=fields.number("minimum", default=plain.minimum),
+        maximum=fields.number("maximum", default=plain.maximum),
+        minimum_slope=fields.number("minimum_slope", -_MAX_SLOPE, _MAX_SLOPE, default=plain.minimum_slope),
+        maximum_slope=fields.number("maximum_slope", -_MAX_SLOPE, _MAX_SLOPE, default=plain.maximum_slope),
+    )
 
 
 def _choice(kind: type[EnumT], fields: Fields, key: str) -> EnumT:

@@ -57,7 +57,7 @@ def check(file: Path, kind: str, name: str) -> dict[str, Any]:
 
 
 def _check_model(file: Path, name: str) -> dict[str, Any]:
-    from appliance.engine import packing
+    from appliance.engine import packing, pi_cost
     from appliance.errors import BadModelFile
     from appliance.formats.description import architecture_name
     from appliance.formats.read import read_model_bytes
@@ -89,6 +89,7 @@ def _check_model(file: Path, name: str) -> dict[str, Any]:
         "esr": description.esr if description.esr is not None and math.isfinite(description.esr) else None,
         "licence": description.licence,
         "notes": _model_notes(description, loudness_db),
+        "pi_estimates": pi_cost.estimates(description),
     }
     prepared = _write(file.with_name(PREPARED_MODEL), blob, packing.MODEL_VERSION)
     return {"ok": True, "kind": "model", "about": about, "prepared": prepared}

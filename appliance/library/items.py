@@ -64,12 +64,14 @@ class ModelItem(Item):
     loudness_db: float | None  # our own measurement (`loudness.py`)
     esr: float | None
     licence: str | None
+    pi_estimates: tuple[dict[str, Any], ...] = ()  # `engine/pi_cost.py`; empty for items of an older version
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> ModelItem:
         """Raises KeyError, TypeError or ValueError for anything that `to_json` did not write."""
         knobs = tuple(Knob(**{**knob, "heard": tuple(knob["heard"])}) for knob in content["knobs"])
-        return cls(**{**content, **_shared(content), "knobs": knobs})
+        estimates = tuple(content.get("pi_estimates", ()))
+        return cls(**{**content, **_shared(content), "knobs": knobs, "pi_estimates": estimates})
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Panel:
         self._patch = ""
         self._rate_hz = DEFAULT_RATE_HZ
         self._reported_failure = 0
+        self._sounded: tuple[str | None, str | None] | None = None  # model and cabinet that audio has played
         self._changed_at: float | None = None
         self._unsaved_since = 0.0
         self._save_failed = False
@@ -276,15 +277,26 @@ class Panel:
         found = self._status.read()
         if found is None:
             return False
+        if found.sample_rate_hz not in (0, self._rate_hz):
+            self._rate_hz = found.sample_rate_hz
+            return True
+        if found.generation == self._generation:
+            self._sounded = (self._state.model, self._state.cabinet)
         if found.failed_generation == self._generation and self._reported_failure != self._generation:
-            self._reported_failure = self._generation
             reason = found.message or "the audio process gave no reason"
             self._message = f"This sound could not be loaded, the one before it plays on: {reason}"
+            self._go_back()
+        return False
+
+    def _go_back(self) -> None:
+        """The wanted sound can't be had: want the last one that could, so that the dials turn what is heard."""
+        if self._sounded is not None and self._sounded != (self._state.model, self._state.cabinet):
+            self._state = replace(self._state, model=self._sounded[0], cabinet=self._sounded[1])
+            self._play()
+            self._note_change()
+        else:
             self._tell()
-        if found.sample_rate_hz in (0, self._rate_hz):
-            return False
-        self._rate_hz = found.sample_rate_hz
-        return True
+        self._reported_failure = self._generation
 
     def _note_change(self) -> None:
         now = time.monotonic()

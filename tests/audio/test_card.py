@@ -40,7 +40,7 @@ def test_a_card_with_stereo_only_is_used_in_stereo() -> None:
 
 def test_the_second_channel_of_a_mono_card_is_refused_in_words() -> None:
     port = FakeCard(gives={"channels": 1}).port(settings(channel=1))
-    with pytest.raises(DeviceRefused, match="has mono where channel 2 was asked for: use --channel 0 or less"):
+    with pytest.raises(DeviceRefused, match="has mono where channel 2 was asked for: use --channel 1 or less"):
         port.open()
 
 

@@ -156,7 +156,7 @@ def test_a_senseless_command_line_is_refused_with_code_2(
 def test_one_device_serves_both_directions_and_the_defaults_are_the_stage_values() -> None:
     options = parse(["--input", "hw:0"])
     assert (options.input, options.output) == ("hw:0", "hw:0")
-    assert (options.rate, options.period, options.periods, options.channel) == (48_000, 64, 2, 0)
+    assert (options.rate, options.period, options.periods, options.channel) == (48_000, 64, 2, 1)
     assert (options.format, options.core, options.wait) == (None, None, False)
 
 

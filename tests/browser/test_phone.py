@@ -63,6 +63,12 @@ def test_a_tap_on_a_model_changes_what_is_heard_and_the_meters_move(phone: Any, 
     assert phone.locator("#health").get_attribute("data-audio") == "playing"
 
 
+def test_each_model_says_what_it_is_estimated_to_take_of_a_pi(phone: Any, pedal: RunningPedal) -> None:
+    words = row(phone, "Little drive").inner_text()
+    assert "Pi 4: " in words
+    assert "(estimate)" in words
+
+
 def test_dragging_a_dial_turns_the_knob_of_the_model(phone: Any, pedal: RunningPedal) -> None:
     choose(phone, pedal, "Little drive")
     dial = phone.locator("#model-knobs .dial").first

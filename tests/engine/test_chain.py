@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -289,7 +288,7 @@ def test_bytes_pass_a_bypassed_pedal_unchanged(sample_format: str, channel: int)
 def publish(block: layout.ControlsBlock, payload: bytes, *, torn: bool = False) -> None:
     ctypes.memmove(ctypes.addressof(block) + layout.ControlsBlock.payload.offset, payload, len(payload))
     block.magic, block.version = layout.CONTROLS_MAGIC, layout.LAYOUT_VERSION
-    block.checksum = zlib.crc32(payload) ^ (1 if torn else 0)
+    block.checksum = layout.controls_checksum(block.sequence + 1, payload) ^ (1 if torn else 0)
     block.sequence += 1
 
 
@@ -374,3 +373,84 @@ def test_an_error_in_a_python_engine_reaches_the_caller() -> None:
     playing = pedal()
     with pytest.raises(RuntimeError, match="no luck"):
         playing.load_patch(patch(gain_model(1.0)), broken, 64)
+
+
+def hiss(seconds: float, level: float = 1e-4) -> Array:
+    return (np.random.default_rng(7).standard_normal(int(seconds * RATE_HZ)) * level).astype(np.float32)
+
+
+def test_a_change_behind_a_closed_gate_stays_silent() -> None:
+    playing = pedal()
+    playing.set_controls(controls(gate_threshold_db=-50.0))
+    playing.load_patch(patch(gain_model(300.0)))
+    playing.process_float(hiss(0.5))
+    assert np.abs(playing.process_float(hiss(0.2))).max() < 1e-6
+    playing.swap_patch(patch(gain_model(500.0), generation=2))
+    assert np.abs(playing.process_float(hiss(0.5))).max() < 1e-6
+
+
+def test_switching_the_gate_on_or_off_never_jumps() -> None:
+    note = sine(110, 0.3, peak=0.5)
+    playing = pedal()
+    playing.set_controls(controls(gate_threshold_db=-50.0))
+    playing.load_patch(patch(gain_model(1.0)))
+    playing.process_float(np.zeros(RATE_HZ // 2, np.float32))  # it closes
+    playing.set_controls(controls())
+    made = [playing.process_float(note)]
+    for threshold_db in (-50.0, -120.0, -20.0):
+        playing.set_controls(controls(gate_threshold_db=threshold_db))
+        made.append(playing.process_float(note))
+    assert largest_step(np.concatenate(made)) <= 2 * largest_step(note)
+
+
+def test_a_loaded_patch_rests_in_silence_even_through_a_long_cabinet() -> None:
+    rng = np.random.default_rng(3)
+    cabinet = (rng.standard_normal(RATE_HZ) * np.exp(-np.arange(RATE_HZ) / 9000) * 0.05).astype(np.float32)
+    for make in models.FAMILIES.values():
+        playing = pedal()
+        playing.load_patch(patch(make(rng), cabinet=cabinet))
+        assert np.abs(playing.process_float(np.zeros(4800, np.float32))).max() < 2e-4
+
+
+def test_after_nan_the_model_comes_back_without_its_starting_thump() -> None:
+    rng = np.random.default_rng(4)
+    playing = pedal()
+    playing.load_patch(patch(models.random_wavenet(rng, channels=(8,), dilations=((1, 64, 256),))))
+    silence = np.zeros(RATE_HZ // 10, np.float32)
+    rest = np.abs(playing.process_float(silence)).max()
+    poison = silence.copy()
+    poison[10] = np.inf
+    assert np.abs(playing.process_float(poison)).max() <= rest + 1e-3
+    assert np.abs(playing.process_float(silence)).max() <= rest + 0.02
+    assert np.abs(playing.process_float(sine(200, 0.1))).max() > 1e-3
+
+
+def test_an_absurd_sample_does_not_stay_in_the_meters() -> None:
+    status = StatusBlock()
+    playing = pedal(status=status)
+    playing.configure_io("FLOAT_LE", 1, 0, "FLOAT_LE", 1)
+    playing.load_patch(patch(gain_model(1.0)))
+    block = np.zeros(64, np.float32)
+    block[3] = 1e30
+    playing.process(block.tobytes(), bytearray(256))
+    for _ in range(4000):
+        playing.process(bytes(256), bytearray(256))
+    assert status.input_peak < 0.01
+    assert status.input_rms < 0.01
+
+
+def test_controls_seen_before_their_payload_are_looked_at_again() -> None:
+    block = layout.ControlsBlock()
+    playing = Pedal(RATE_HZ, 64, block)
+    guitar = sine(300, 0.1)
+    publish(block, controls(level_db=0.0))
+    playing.load_patch(patch(gain_model(1.0)))
+    playing.process_float(guitar)
+    # Another core's view of a write whose parts arrive out of order: the sequence first.
+    block.sequence += 1
+    playing.process_float(guitar)
+    quieter = controls(level_db=-20.0)
+    ctypes.memmove(ctypes.addressof(block) + layout.ControlsBlock.payload.offset, quieter, len(quieter))
+    block.checksum = layout.controls_checksum(block.sequence, quieter)
+    playing.process_float(guitar)
+    assert np.abs(playing.process_float(guitar)).max() == pytest.approx(0.03, rel=0.02)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from appliance.engine.packing import pack_model, pack_patch
-from appliance.formats.description import Act, Activation, Cell, Description, Gating
+from appliance.formats.description import FILM_NAMES, Act, Activation, Cell, Description, Gating
 from tests import models
 
 SOURCE = Path(__file__).parent / "native"
@@ -48,6 +48,14 @@ def families() -> dict[str, Description]:
         "general": models.random_wavenet(rng, channels=(7, 5), knobs=2),
         "gated": models.random_wavenet(rng, channels=(6, 4), gating=Gating.GATED),
         "blended": models.random_wavenet(rng, channels=(5, 3), gating=Gating.BLENDED),
+        "modulated": models.random_wavenet(
+            rng, channels=(5, 3), heads=(2, 4), films=FILM_NAMES, gating=Gating.BLENDED, knobs=1
+        ),
+        "steered": models.random_wavenet(
+            rng, channels=(8, 4), condition=models.steering(rng, 3), outputs=2, stages=(3, 1), head_dilation=2
+        ),
+        "slopes": models.random_wavenet(rng, channels=(4, 4), activation=models.PRELU, stages=(1,), outputs=2),
+        "steered_by_lstm": models.random_wavenet(rng, condition=models.random_recurrent(rng).architecture),
         "lstm": models.random_recurrent(rng, cell=Cell.LSTM, hidden=16),
         "lstm_knobs": models.random_recurrent(rng, cell=Cell.LSTM, hidden=40, layers=2, knobs=2),
         "lstm_huge": models.random_recurrent(rng, cell=Cell.LSTM, hidden=120),
@@ -65,7 +73,7 @@ def test_every_family_whole_and_damaged_passes_the_sanitizers(tmp_path: Path) ->
     program = build(tmp_path / "build", "-DSANITIZE=ON", "-DCMAKE_BUILD_TYPE=") / "exercise"
     files = []
     rng = np.random.default_rng(1)
-    cabinet = rng.standard_normal(700).astype(np.float32) * np.float32(0.02)
+    cabinet = rng.standard_normal(2_000).astype(np.float32) * np.float32(0.02)
     for name, description in families().items():
         blob = tmp_path / f"{name}.blob"
         blob.write_bytes(pack_model(description))
@@ -84,7 +92,7 @@ def test_a_playing_pedal_never_touches_the_heap_and_the_counter_bites(tmp_path: 
     program = build(tmp_path / "build", "-DCMAKE_BUILD_TYPE=Release") / "allocations"
     rng = np.random.default_rng(2)
     cabinet = rng.standard_normal(3000).astype(np.float32) * np.float32(0.01)
-    for name in ("wide", "lstm_knobs", "general", "convnet", "stack"):
+    for name in ("wide", "lstm_knobs", "general", "convnet", "modulated", "steered", "stack"):
         blob = pack_model(families()[name])
         patches = tmp_path / name
         patches.mkdir()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from appliance.engine.reference import ReferenceEngine, activate
 from appliance.formats.description import Act, Activation, Cell, Linear, Recurrent
 from appliance.formats.read import read_model
-from tests.models import FAMILIES, describe, guitarish, random_recurrent, random_wavenet
+from tests.models import FAMILIES, LEAKY_HARDTANH, PRELU, describe, guitarish, random_recurrent, random_wavenet
 
 TORCH_ACTIVATIONS = {
     Act.TANH: torch.nn.Tanh(),
@@ -26,14 +26,30 @@ TORCH_ACTIVATIONS = {
     Act.HARDSWISH: torch.nn.Hardswish(),
     Act.SOFTSIGN: torch.nn.Softsign(),
     Act.LINEAR: torch.nn.Identity(),
+    Act.SOFTSIGMOID: lambda x: 0.5 * (1.0 + torch.nn.functional.softsign(x)),
 }
 
 
-@pytest.mark.parametrize("act", list(Act))
+@pytest.mark.parametrize("act", [act for act in Act if act not in (Act.PRELU, Act.LEAKY_HARDTANH)])
 def test_activations_are_those_of_pytorch(act: Act) -> None:
     x = np.linspace(-30, 30, 601)
     expected = TORCH_ACTIVATIONS[act](torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(activate(Activation(act, 0.2), x), expected, atol=1e-12)
+
+
+def test_prelu_has_a_slope_per_channel_as_in_pytorch() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 50))
+    prelu = torch.nn.PReLU(4, dtype=torch.float64)
+    with torch.no_grad():
+        prelu.weight.copy_(torch.tensor(PRELU.slopes))
+        expected = prelu(torch.from_numpy(x)[None])[0].numpy()
+    np.testing.assert_allclose(activate(PRELU, x), expected, atol=1e-7)
+
+
+def test_leaky_hardtanh_is_straight_inside_and_bent_outside() -> None:
+    x = np.array([-1.4, -0.4, 0.0, 0.6, 0.7, 2.7])
+    expected = [-0.4 - 1.0 * 0.1, -0.4, 0.0, 0.6, 0.7, 0.7 - 2.0 * 0.05]
+    np.testing.assert_allclose(activate(LEAKY_HARDTANH, x), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("cell", list(Cell))

@@ -127,3 +127,80 @@ def test_convnets(has_batchnorm: bool, nam: ModuleType) -> None:
     with torch.no_grad():
         expected = model(torch.from_numpy(audio), pad_start=True).numpy()
     np.testing.assert_allclose(ours(json.loads(as_bytes(file)), audio), expected, atol=1e-5)
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    """A layer array in the package's own words, with something of every size."""
+    return {
+        "input_size": 1,
+        "condition_size": 1,
+        "channels": 4,
+        "bottleneck": 6,
+        "kernel_sizes": [3, 2],
+        "dilations": [1, 3],
+        "head": {"out_channels": 1, "kernel_size": 2, "bias": True},
+        "activation": "Tanh",
+    } | changes
+
+
+FILM = {"active": True, "shift": True, "groups": 1}
+PLACES = (
+    "conv_pre_film",
+    "conv_post_film",
+    "input_mixin_pre_film",
+    "input_mixin_post_film",
+    "activation_pre_film",
+    "activation_post_film",
+    "head1x1_post_film",
+)
+BLENDED = {"name": "PairBlend", "primary": "Tanh", "secondary": "Sigmoid"}
+GATED = {"name": "PairMultiply", "primary": "SiLU", "secondary": "Hardswish"}
+HEAD1X1 = {"active": True, "out_channels": 2, "groups": 2}
+# Not here, because players and trainer differ and the pedal plays as players do: layer1x1 that is off (the trainer adds
+# the activation to the residual then, players add nothing), layer1x1_post_film without blending (players skip it).
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "groups": [options(groups_input=2, layer_1x1_config={"active": True, "groups": 2}, head_1x1_config=HEAD1X1)],
+    "blended, gated": [options(activation=[BLENDED, GATED], head_1x1_config=HEAD1X1)],
+    "residual modulated": [options(activation=BLENDED, film_params={"layer1x1_post_film": FILM})],
+    "softsigmoid, leaky hardtanh": [options(activation=["Softsigmoid", "LeakyHardtanh"])],
+    "prelu": [options(activation=[{"name": "PReLU", "num_parameters": 6}, "Tanh"])],
+    **{place: [options(film_params={place: FILM}, head_1x1_config=HEAD1X1)] for place in PLACES},
+    "all modulated, groups": [
+        options(
+            activation=BLENDED,
+            head_1x1_config=HEAD1X1,
+            film_params=dict.fromkeys((*PLACES, "layer1x1_post_film"), FILM)
+            | {"conv_post_film": {"active": True, "shift": False, "groups": 1}},
+        )
+    ],
+    "two arrays": [
+        options(head={"out_channels": 3, "kernel_size": 1, "bias": False}, head_1x1_config=HEAD1X1),
+        options(input_size=4, channels=3, bottleneck=3),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "head", [None, {"channels": 3, "activation": "ReLU", "out_channels": 1, "kernel_sizes": [2, 3]}]
+)
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_of_the_trainer(name: str, head: dict[str, Any] | None, nam: ModuleType) -> None:
+    from nam.models.wavenet import WaveNet as Theirs
+
+    torch.manual_seed(3)
+    arrays = copy.deepcopy(OPTIONS[name])
+    if head is not None:
+        arrays[-1]["head"]["out_channels"] = 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = Theirs.init_from_config({"layers_configs": arrays, "head": copy.deepcopy(head), "head_scale": 1.5})
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.uniform_(-0.7, 0.7)
+    audio = guitarish(np.random.default_rng(4), 1000)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(audio)[None], pad_start=True)[0].numpy()
+    weights = [float(w) for w in model._export_weights()]
+    file = {"version": "0.7.0", "architecture": "WaveNet", "config": model._export_config(), "weights": weights}
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(ours(json.loads(as_bytes(file)), audio), expected.reshape(-1), atol=2e-5)

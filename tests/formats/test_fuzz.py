@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from appliance.engine.engines import engine_for, make_engine
 from appliance.errors import BadModelFile
-from appliance.formats.description import Cell, Gating
+from appliance.formats.description import FILM_NAMES, Cell, Gating
 from appliance.formats.own import own_bytes
 from appliance.formats.read import read_variants_bytes
 from tests import graphs
@@ -23,9 +23,10 @@ from tests.formats.files import (
     keras_file,
     keras_stack_file,
     nam_file,
+    smartamp_file,
     smartamppro_file,
 )
-from tests.models import random_convnet, random_linear, random_recurrent, random_stack, random_wavenet
+from tests.models import random_convnet, random_linear, random_recurrent, random_stack, random_wavenet, steering
 
 RNG = np.random.default_rng(1)
 WAVENET = random_wavenet(RNG, channels=(2, 1), dilations=((1, 2), (4,)))
@@ -33,6 +34,22 @@ LSTM, GRU = (random_recurrent(RNG, cell=cell, hidden=2) for cell in Cell)
 JSON_FILES: dict[str, dict[str, Any]] = {
     "wavenet": nam_file(WAVENET, metadata={"loudness": -20.0, "training": {"validation_esr": 0.1}}),
     "gated": nam_file(random_wavenet(RNG, channels=(2,), dilations=((1,),), gating=Gating.GATED)),
+    "wavenet with everything": nam_file(
+        random_wavenet(
+            RNG,
+            channels=(2, 3),
+            dilations=((1,), (2,)),
+            heads=(1, 2),
+            films=FILM_NAMES,
+            gating=Gating.BLENDED,
+            condition=steering(RNG, 2),
+            outputs=2,
+            stages=(1,),
+        )
+    ),
+    "smartamp": smartamp_file(
+        random_wavenet(RNG, channels=(2,), dilations=((1, 2),), heads=(1,), rechannel_bias=True), "tanh"
+    ),
     "container": container(nam_file(WAVENET), nam_file(random_linear(RNG, taps=3))),
     "nam lstm": nam_file(LSTM),
     "convnet": nam_file(random_convnet(RNG, channels=2, dilations=(1, 2))),
@@ -46,6 +63,9 @@ FILES = {name: as_bytes(value) for name, value in JSON_FILES.items()} | {
     "own lstm": own_bytes(LSTM, "a"),
     "own stack": own_bytes(random_stack(RNG), "a"),
     "foreign graph": graphs.as_bytes(graphs.one_pole()),
+    "own wavenet with everything": own_bytes(
+        random_wavenet(RNG, heads=(1, 2), films=FILM_NAMES, condition=steering(RNG, 2), outputs=2, stages=(1,)), "a"
+    ),
 }
 # As many examples as fit into a few seconds; a longer run is `pytest --hypothesis-profile=…`.
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -106,12 +126,13 @@ def test_values_replaced(name: str, data: st.DataObject) -> None:
     plays_or_is_refused(as_bytes(value))
 
 
+@pytest.mark.parametrize("name", ["own wavenet", "own wavenet with everything"])
 @FUZZ
 @given(data=st.data())
-def test_values_replaced_in_the_metadata_of_our_own_file(data: st.DataObject) -> None:
+def test_values_replaced_in_the_metadata_of_our_own_file(name: str, data: st.DataObject) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.ModelProto()
-    model.ParseFromString(FILES["own wavenet"])
+    model.ParseFromString(FILES[name])
     entry = data.draw(st.sampled_from(list(model.metadata_props)))
     value = json.loads(entry.value)
     if isinstance(value, dict | list) and value:

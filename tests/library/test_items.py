@@ -28,8 +28,12 @@ def test_items_come_back_from_json_as_they_were() -> None:
         loudness_db=-18.5,
         esr=None,
         licence=None,
+        pi_estimates=({"board": "Pi 4", "share": 0.1, "low": 0.07, "high": 0.13, "period_frames": 16},),
     )
     assert ModelItem.from_json(json.loads(json.dumps(model.to_json()))) == model
+    older = model.to_json()
+    del older["pi_estimates"]
+    assert ModelItem.from_json(older).pi_estimates == ()
     cabinet = CabinetItem("f" * 16, "4x12", "c.wav", 44100, True, (), PREPARED, 2000, 2)
     assert CabinetItem.from_json(json.loads(json.dumps(cabinet.to_json()))) == cabinet
 

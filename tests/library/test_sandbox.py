@@ -29,6 +29,7 @@ def test_a_model_is_described_measured_and_prepared(tmp_path: Path) -> None:
     assert checked.about["sample_rate_hz"] == 44_100
     assert "44 100 Hz" in checked.about["notes"][0]
     assert -60 < checked.about["loudness_db"] < 10
+    assert [told["board"] for told in checked.about["pi_estimates"]] == ["Zero 2 W", "Pi 4", "Pi 5"]
     blob = (tmp_path / checked.prepared.file_name).read_bytes()
     assert len(blob) == checked.prepared.size_bytes
     assert Model(blob).knob_count == 1

@@ -8,7 +8,6 @@ import shutil
 import struct
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ class Bench:
     @property
     def controls(self) -> layout.ControlsPayload:
         block = layout.ControlsBlock.from_buffer_copy((self.folder / "controls").read_bytes())
-        assert zlib.crc32(bytes(block.payload)) == block.checksum
+        assert layout.controls_checksum(block.sequence, bytes(block.payload)) == block.checksum
         return block.payload
 
     @property
@@ -118,7 +117,7 @@ def test_the_state_has_the_fields_the_table_of_commands_names(bench: Bench) -> N
     }  # fmt: skip
     assert set(bench.state["models"][0]) == {
         "id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs", "loudness_db", "esr",
-        "licence", "factory", "notes",
+        "licence", "factory", "notes", "pi_estimates",
     }  # fmt: skip
 
 
@@ -300,6 +299,26 @@ def test_a_sound_the_engine_could_not_load_becomes_a_message(bench: Bench) -> No
     assert "it is torn" in bench.state["message"]
     assert bench.state["revision"] > revision
     assert bench.ask("select", model=bench.ids["Plain"])["state"]["message"] is None
+
+
+def test_after_a_sound_that_failed_the_one_that_plays_is_wanted_again(bench: Bench) -> None:
+    bench.ask("select", model=bench.ids["Plain"])
+    bench.audio_says(generation=bench.state["generation"])
+    bench.panel.tick(time.monotonic())
+    bench.ask("select", model=bench.ids["OD"])
+    failed = bench.state["generation"]
+    bench.audio_says(failed_generation=failed, message=b"it is torn")
+    bench.panel.tick(time.monotonic())
+    assert bench.state["model"] == bench.ids["Plain"]
+    assert bench.state["generation"] == failed + 1  # a new patch: the dials belong to what is heard
+    assert "it is torn" in bench.state["message"]
+
+
+def test_a_rate_that_does_not_fit_is_no_failure(bench: Bench) -> None:
+    bench.ask("select", model=bench.ids["Plain"])
+    bench.audio_says(failed_generation=bench.state["generation"], sample_rate_hz=44_100, message=b"wrong rate")
+    bench.panel.tick(time.monotonic())
+    assert bench.state["message"] is None
 
 
 def test_a_card_at_another_rate_gets_its_patch_at_that_rate(bench: Bench) -> None:

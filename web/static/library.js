@@ -1,6 +1,6 @@
 // The lists of models and cabinets, and the sheet with an item's particulars.
 
-import { cabinetWords, kilohertz, knobNames, modelWords } from "./words.js";
+import { cabinetWords, kilohertz, knobNames, modelWords, piWords } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -37,6 +37,7 @@ export function drawLists(library, pick, open) {
   for (const model of library.models) {
     const extras = [];
     if (knobNames(model)) extras.push(["item-knobs", knobNames(model)]);
+    if (piWords(model)) extras.push(["item-kind", piWords(model)]);
     if (model.notes && model.notes.length) extras.push(["item-note", model.notes[0]]);
     if (model.licence) extras.push(["item-licence", model.licence]);
     row(models, model, modelWords(model), extras, () => pick({ model: model.id }), () => open("model", model));

@@ -36,3 +36,11 @@ export function cabinetWords(cabinet) {
 export function knobNames(model) {
   return (model.knobs || []).map((knob) => knob.name).join(" · ");
 }
+
+/** What a model is estimated to take of each Raspberry Pi, in one line; "" where nothing is told. */
+export function piWords(model) {
+  const boards = (model.pi_estimates || []).map(({ board, share, period_frames }) =>
+    `${board}: ${period_frames ? `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %` : "too much"}`
+  );
+  return boards.length ? `${boards.join(" · ")} (estimate)` : "";
+}

@@ -16,7 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include "clocked_loop.hpp"
+#include "convolver.hpp"
+#include "direct_fir.hpp"
 #include "model.hpp"
+#include "peak.hpp"
 #include "pedal.hpp"
 #include "simd.hpp"
 
@@ -205,7 +209,10 @@ class PyPedal {
     rethrow();
   }
 
-  void swap_patch(nb::bytes patch) { pedal_->swap_patch(patch.c_str(), patch.size()); }
+  void swap_patch(nb::bytes patch) {
+    pedal_->swap_patch(patch.c_str(), patch.size());
+    python_model_ = nullptr;  // goes with the patch that fades out
+  }
 
   void set_controls(nb::handle payload) {
     const Bytes bytes(payload, false);
@@ -226,6 +233,74 @@ class PyPedal {
   std::unique_ptr<Pedal> pedal_;
   PythonModel* python_model_ = nullptr;
 };
+
+// The loop in C++ (bench): plays `source`, notes into three arrays of int64.
+int64_t clocked_loop(PyPedal& self, nb::handle source, int sample_rate_hz, int buffer_periods, int64_t warm_up,
+                     nb::handle wake_ns, nb::handle busy_ns, nb::handle engine_ns) {
+  const Bytes bytes(source, false);
+  const Bytes wake(wake_ns, true), busy(busy_ns, true), engine(engine_ns, true);
+  Pedal& pedal = self.pedal();
+  pedal.configure_io({PcmFormat::kS16, 1, 0, PcmFormat::kS32, 2});
+  if (bytes.size() < size_t{2} * pedal.period_frames()) throw nb::value_error("source: shorter than one period");
+  if (busy.size() != wake.size() || engine.size() != wake.size()) throw nb::value_error("times: not of one length");
+  if (sample_rate_hz < 8000 || buffer_periods < 2) throw nb::value_error("at least 8000 Hz and 2 periods");
+  std::vector<uint8_t> playback(pedal.playback_bytes(pedal.period_frames()));
+  const ClockedSource clocked = {bytes.data(), static_cast<int64_t>(bytes.size()), sample_rate_hz, buffer_periods};
+  const auto at = [](const Bytes& times) { return reinterpret_cast<int64_t*>(times.data()); };
+  const auto count = static_cast<int64_t>(wake.size() / sizeof(int64_t));
+  return run_clocked_loop(pedal, clocked, playback.data(), warm_up, {at(wake), at(busy), at(engine), count});
+}
+
+// A convolution alone: for the cabinet's bench and tests.
+template <class Convolution>
+class PyConvolution {
+ public:
+  PyConvolution(const Audio& taps, int max_frames) {
+    if (taps.shape(0) < 1 || taps.shape(0) > kMaxReceptiveField || max_frames < 1 || max_frames > 8192)
+      throw nb::value_error("an impulse response of 1 to 2097152 taps and periods of 1 to 8192 frames");
+    max_frames_ = max_frames;
+    convolution_.emplace(taps.data(), static_cast<int>(taps.shape(0)), max_frames);
+  }
+
+  Block process(const Audio& audio) {
+    Block out = new_block(audio.shape(0));
+    const FlushDenormals flush;
+    for (size_t done = 0; done < audio.shape(0);) {
+      const auto chunk = static_cast<int>(std::min<size_t>(max_frames_, audio.shape(0) - done));
+      convolution_->process(audio.data() + done, out.data() + done, chunk);
+      done += chunk;
+    }
+    return out;
+  }
+
+  // Nanoseconds of each period of `audio`, cut into whole periods.
+  std::vector<int64_t> time_periods(const Audio& audio) {
+    std::vector<int64_t> taken(audio.shape(0) / max_frames_);
+    std::vector<float> out(max_frames_);
+    const FlushDenormals flush;
+    const float* in = audio.data();
+    for (int64_t& ns : taken) {
+      const auto start = std::chrono::steady_clock::now();
+      convolution_->process(in, out.data(), max_frames_);
+      ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+      in += max_frames_;
+    }
+    return taken;
+  }
+
+ private:
+  int max_frames_ = 0;
+  std::optional<Convolution> convolution_;
+};
+
+template <class Convolution>
+void bind_convolution(nb::module_& module, const char* name) {
+  using Bound = PyConvolution<Convolution>;
+  nb::class_<Bound>(module, name)
+      .def(nb::init<const Audio&, int>(), nb::arg("taps"), nb::arg("period_frames"))
+      .def("process", &Bound::process, nb::arg("audio"))
+      .def("time_periods", &Bound::time_periods, nb::arg("audio"));
+}
 
 #define FIELD(Struct, name) fields[#name] = offsetof(Struct, name)
 
@@ -309,6 +384,7 @@ NB_MODULE(_native, module) {
   module.doc() = "The compiled engine: models and the chain.";
   module.def("shared_memory_layout", &shared_memory_layout);
   module.def("cpu_features", &cpu_features);
+  module.def("peak_gflops", &peak_gflops);
 
   nb::class_<PyModel>(module, "Model")
       .def(nb::init<nb::bytes, int>(), nb::arg("blob"), nb::arg("max_block_frames") = Model::kChunkFrames)
@@ -339,4 +415,11 @@ NB_MODULE(_native, module) {
       .def_prop_ro("last_engine_ns", [](PyPedal& self) { return self.pedal().last_engine_ns(); })
       .def_prop_ro("is_fading", [](PyPedal& self) { return self.pedal().is_fading(); })
       .def("reset", [](PyPedal& self) { self.pedal().reset(); });
+
+  module.def("run_clocked_loop", &clocked_loop, nb::arg("pedal"), nb::arg("source"), nb::arg("sample_rate_hz"),
+             nb::arg("buffer_periods"), nb::arg("warm_up_periods"), nb::arg("wake_ns"), nb::arg("busy_ns"),
+             nb::arg("engine_ns"));
+
+  bind_convolution<Convolver>(module, "Convolver");
+  bind_convolution<DirectFir>(module, "DirectFir");
 }

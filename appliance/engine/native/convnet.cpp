@@ -29,6 +29,7 @@ class ConvNet final : public Network {
       const int past_frames = budget_.past_frames(block_inputs, taps, dilation);
       Block block;
       block.activation = Activation::read(blob);
+      block.activation.expect_channels(outputs);
       const std::vector<float> weight = blob.floats(static_cast<size_t>(outputs) * block_inputs * taps);
       block.convolution =
           PackedConvolution::pack(weight, blob.floats(outputs), outputs, block_inputs, taps, dilation, general_rows);
@@ -72,7 +73,7 @@ class ConvNet final : public Network {
       });
       first += rows;
     }
-    activate_all(block.activation, tile_.data(), convolution.outputs);
+    activate_rows(block.activation, tile_.data(), convolution.outputs, 1);
     if (next != nullptr) {
       for (int row = 0; row < convolution.outputs; ++row)
         store(next->now() + static_cast<ptrdiff_t>(row) * next->stride() + t, tile_[row]);

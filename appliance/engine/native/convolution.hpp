@@ -41,27 +41,47 @@ struct PackedConvolution {
   }
 };
 
+// With few accumulators a chain of additions waits for itself: run several side by side. (A multiply-add takes four
+// cycles and one or two can start in each.)
+constexpr int chains_for(int accumulators, int inputs) {
+  int chains = accumulators >= 8 || inputs == 0 ? 1 : (8 + accumulators - 1) / accumulators;
+  while (chains > 1 && inputs % chains != 0) --chains;
+  return chains;
+}
+
 // acc[row][v] += Σ over taps and inputs. `source` is the first input row at the tile's first frame; Inputs 0 means
 // "known only when running". Returns the weights behind those used.
 template <int Rows, int V, int Inputs>
 APPLIANCE_INLINE const float* convolve_tile(Vec (&acc)[Rows][V], const float* weights, const float* source, int stride,
                                             int inputs, int taps, int dilation) {
+  constexpr int Chains = chains_for(Rows * V, Inputs);
   const int width = Inputs > 0 ? Inputs : inputs;
-  for (int tap = 0; tap < taps; ++tap) {
-    const float* row_source = source - static_cast<ptrdiff_t>(taps - 1 - tap) * dilation;
+  Vec side[Chains][Rows][V] = {};
+  const float* tap_source = source - static_cast<ptrdiff_t>(taps - 1) * dilation;
+  for (int tap = 0; tap < taps; ++tap, tap_source += dilation) {
+    const float* row_source = tap_source;
 #pragma GCC unroll 4
-    for (int input = 0; input < width; ++input) {
-      Vec x[V];
+    for (int input = 0; input < width; input += Chains) {
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) x[v] = load(row_source + v * kLanes);
+      for (int chain = 0; chain < Chains; ++chain) {
+        Vec x[V];
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) x[v] = load(row_source + v * kLanes);
 #pragma GCC unroll 16
-      for (int row = 0; row < Rows; ++row)
+        for (int row = 0; row < Rows; ++row)
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) acc[row][v] += weights[row] * x[v];
-      weights += Rows;
-      row_source += stride;
+          for (int v = 0; v < V; ++v) (chain == 0 ? acc[row][v] : side[chain][row][v]) += weights[row] * x[v];
+        weights += Rows;
+        row_source += stride;
+      }
     }
   }
+#pragma GCC unroll 8
+  for (int chain = 1; chain < Chains; ++chain)
+#pragma GCC unroll 16
+    for (int row = 0; row < Rows; ++row)
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) acc[row][v] += side[chain][row][v];
   return weights;
 }
 

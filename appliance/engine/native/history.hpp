@@ -40,39 +40,47 @@ class History {
   History(int channels, int past_frames, int max_frames, int stagger = 0)
       : channels_(channels),
         past_(past_frames),
-        slack_(std::max({past_frames / 2, 4 * kTileFrames, max_frames})),
+        front_(round_up(past_frames, kAlignFrames)),
+        slack_(round_up(std::max({past_frames / 2, 4 * kTileFrames, max_frames}), kAlignFrames)),
         // Tiles may read and write up to a tile beyond the block.
-        stride_(padded_stride(past_ + slack_ + kTileFrames)),
-        start_(past_ + stagger * kTileFrames % slack_),
-        data_(static_cast<size_t>(channels) * stride_, 0.0f),
+        stride_(padded_stride(front_ + slack_ + kTileFrames)),
+        start_(front_ + stagger * kTileFrames % slack_),
+        data_((static_cast<size_t>(channels) * stride_ + kLanes - 1) / kLanes, Vec{}),
         now_(start_) {}
 
+  int channels() const { return channels_; }
   int stride() const { return stride_; }
 
   // Makes room for a block; rows then begin at now(). Call once a block, before writing.
   void begin(int frames) {
-    if (now_ + frames > past_ + slack_) {
+    if (now_ + frames > front_ + slack_) {
       for (int channel = 0; channel < channels_; ++channel) {
-        float* row = data_.data() + static_cast<size_t>(channel) * stride_;
-        std::memmove(row, row + now_ - past_, sizeof(float) * past_);
+        float* row = rows() + static_cast<size_t>(channel) * stride_;
+        std::memmove(row + front_ - past_, row + now_ - past_, sizeof(float) * past_);
       }
-      now_ = past_;
+      now_ = front_;
     }
   }
 
   // First row at the block's first frame; row c is at + c · stride().
-  float* now() { return data_.data() + now_; }
-  const float* now() const { return data_.data() + now_; }
+  float* now() { return rows() + now_; }
+  const float* now() const { return reinterpret_cast<const float*>(data_.data()) + now_; }
 
   // The block written at now() becomes past.
   void end(int frames) { now_ += frames; }
 
   void reset() {
-    std::fill(data_.begin(), data_.end(), 0.0f);
+    std::fill(data_.begin(), data_.end(), Vec{});
     now_ = start_;
   }
 
  private:
+  // Rows begin on a cache line while blocks are whole multiples of it, as periods are: a vector across two lines costs
+  // twice.
+  static constexpr int kAlignFrames = 16;
+
+  float* rows() { return reinterpret_cast<float*>(data_.data()); }
+
   // Rows a multiple of 4 KiB apart fight for the same cache sets: keep them an odd number of cache lines apart.
   static int padded_stride(int frames) {
     const int lines = (frames + 15) / 16;
@@ -81,10 +89,11 @@ class History {
 
   int channels_ = 0;
   int past_ = 0;
+  int front_ = 0;  // where a block begins after the past has moved
   int slack_ = 0;
   int stride_ = 0;
   int start_ = 0;
-  std::vector<float> data_;
+  std::vector<Vec> data_;  // vectors, so that the storage is aligned
   int now_ = 0;
 };
 

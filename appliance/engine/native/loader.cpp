@@ -67,13 +67,18 @@ void Loader::run() {
   }
 }
 
+bool Loader::is_still_wanted(uint32_t generation) noexcept {
+  controls_.refresh();
+  return !stop_ && controls_.payload().generation == generation;
+}
+
 void Loader::load(const ControlsPayload& wanted) {
   try {
     const std::vector<char> patch = read_file(wanted.patch_path);
     auto slot = std::make_unique<Slot>(patch.data(), patch.size(), sample_rate_hz_, max_frames_, nullptr);
     if (slot->generation() != wanted.generation) throw BadBlob("the patch file belongs to another change");
     slot->follow(wanted, true);
-    slot->warm();
+    if (!slot->warm([this, &wanted] { return is_still_wanted(wanted.generation); })) return;
     delete ready_.exchange(slot.release(), std::memory_order_acq_rel);  // the one before was never taken
   } catch (const std::bad_alloc&) {
     report_failure(wanted.generation, "not enough memory for this model");

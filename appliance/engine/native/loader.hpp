@@ -29,6 +29,7 @@ class Loader {
   void run();
   void empty_bin() noexcept;
   void load(const ControlsPayload& wanted);
+  bool is_still_wanted(uint32_t generation) noexcept;
   void report_failure(uint32_t generation, const char* why) noexcept;
 
   ControlsReader controls_;

@@ -9,8 +9,23 @@ namespace appliance {
 
 namespace {
 constexpr uint32_t kMagic = 0x4C444D41;  // "AMDL"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 }  // namespace
+
+std::unique_ptr<Network> make_network(int kind, BlobReader& blob, int inputs, int max_frames, int depth) {
+  switch (kind) {
+    case 0:
+      return make_wavenet(blob, inputs, max_frames, depth);
+    case 1:
+      return make_recurrent(blob, inputs, max_frames);
+    case 2:
+      return make_convnet(blob, inputs, max_frames);
+    case 3:
+      return make_linear(blob, inputs, max_frames);
+    default:
+      return make_stack(blob, inputs, max_frames);
+  }
+}
 
 Model::Model(const void* blob, size_t bytes, int max_block_frames) {
   BlobReader reader(blob, bytes);
@@ -18,7 +33,7 @@ Model::Model(const void* blob, size_t bytes, int max_block_frames) {
   if (const uint32_t version = reader.u32(); version != kVersion)
     throw BadBlob("prepared for engine layout " + std::to_string(version) + ", this is " + std::to_string(kVersion) +
                   ": prepare the model file again");
-  const int kind = reader.integer("kind", 0, 4);
+  const int kind = reader.integer("kind", 0, kKinds - 1);
   sample_rate_hz_ = reader.integer("sample rate", 1000, 1000000);
   const int inputs = reader.integer("inputs", 1, 1 + kMaxKnobs);
   knob_count_ = inputs - 1;
@@ -26,23 +41,8 @@ Model::Model(const void* blob, size_t bytes, int max_block_frames) {
   output_gain_ = reader.f32();
   skip_ = reader.integer("skip", 0, 1) == 1;
   chunk_frames_ = std::min(std::max(max_block_frames, 1), kChunkFrames);
-  switch (kind) {
-    case 0:
-      network_ = make_wavenet(reader, inputs, chunk_frames_);
-      break;
-    case 1:
-      network_ = make_recurrent(reader, inputs, chunk_frames_);
-      break;
-    case 2:
-      network_ = make_convnet(reader, inputs, chunk_frames_);
-      break;
-    case 3:
-      network_ = make_linear(reader, inputs, chunk_frames_);
-      break;
-    default:
-      network_ = make_stack(reader, inputs, chunk_frames_);
-      break;
-  }
+  network_ = make_network(kind, reader, inputs, chunk_frames_);
+  if (network_->outputs() != 1) throw BadBlob("prepared model: it has more than one output");
   reader.expect_end();
   const int stride = round_up(chunk_frames_, kTileFrames) + kTileFrames;
   rows_.assign(static_cast<size_t>(stride) * (inputs + 1), 0.0f);

@@ -26,6 +26,13 @@ class Network {
   // writable. frames: 1 … the max_frames given at construction.
   virtual void process(const float* const* inputs, float* out, int frames) noexcept = 0;
 
+  // A network that steers another one may have several output rows, `stride` floats apart.
+  virtual int outputs() const noexcept { return 1; }
+  virtual void process_rows(const float* const* inputs, float* out, int stride, int frames) noexcept {
+    (void)stride;
+    process(inputs, out, frames);
+  }
+
   // Back to the file's own initial state, silent history.
   virtual void reset() noexcept = 0;
 
@@ -64,7 +71,14 @@ class Model {
   float* result_ = nullptr;
 };
 
-std::unique_ptr<Network> make_wavenet(BlobReader& blob, int inputs, int max_frames);
+// Networks inside networks that a damaged file may ask for.
+constexpr int kMaxDepth = 8;
+constexpr int kKinds = 5;  // of network: WaveNet, recurrent, ConvNet, linear, stack
+
+// Reads a network of a kind. depth: how many networks it is inside of.
+std::unique_ptr<Network> make_network(int kind, BlobReader& blob, int inputs, int max_frames, int depth = 0);
+
+std::unique_ptr<Network> make_wavenet(BlobReader& blob, int inputs, int max_frames, int depth);
 std::unique_ptr<Network> make_recurrent(BlobReader& blob, int inputs, int max_frames);
 std::unique_ptr<Network> make_convnet(BlobReader& blob, int inputs, int max_frames);
 std::unique_ptr<Network> make_linear(BlobReader& blob, int inputs, int max_frames);

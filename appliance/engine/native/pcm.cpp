@@ -24,7 +24,7 @@ float read_sample(const uint8_t* at) {
   } else {
     float value;
     std::memcpy(&value, at, sizeof value);
-    return std::isfinite(value) ? value : 0.0f;
+    return std::isfinite(value) ? std::clamp(value, -8.0f, 8.0f) : 0.0f;
   }
 }
 

@@ -80,6 +80,7 @@ size_t Pedal::playback_bytes(int frames) const {
 }
 
 void Pedal::process(const uint8_t* capture, uint8_t* playback, int frames) noexcept {
+  if (frames == 0) return;
   const int64_t start_ns = now_ns();
   const FlushDenormals flush;
   decode(io_.capture_format, capture, io_.capture_channels, io_.capture_channel, in_.data(), frames);
@@ -135,6 +136,7 @@ void Pedal::begin_fade() noexcept {
   next_ = loader_->take();
   if (next_ == nullptr) return;
   faded_frames_ = 0;
+  if (current_ != nullptr) next_->go_on_from(*current_);
   // The knobs may have moved on while the patch was being made ready.
   if (next_->generation() == controls_.payload().generation) next_->follow(controls_.payload(), true);
 }
@@ -247,6 +249,7 @@ void Pedal::swap_patch(const void* patch, size_t bytes) {
   slot->warm();
   delete next_;
   next_ = slot.release();
+  if (current_ != nullptr) next_->go_on_from(*current_);
   faded_frames_ = 0;
 }
 
@@ -260,7 +263,7 @@ void Pedal::set_controls(const ControlsPayload& payload) {
 
 void Pedal::reset() noexcept {
   for (Slot* slot : {current_, next_})
-    if (slot != nullptr) slot->reset();
+    if (slot != nullptr) slot->start_afresh();
   limiter_.reset();
 }
 

@@ -10,14 +10,13 @@
 
 #include "activations.hpp"
 #include "model.hpp"
+#include "recurrent_fixed.hpp"
 
 namespace appliance {
 
 namespace {
 
 using Rows = std::vector<Vec>;  // vectors, so that the storage is aligned
-
-enum class Cell : int { kLstm, kGru };
 
 struct Layer {
   int inputs = 0;
@@ -29,75 +28,30 @@ struct Layer {
   Rows hidden_bias;     // [vector]: GRU's recurrent bias of n; unused in LSTM (added into input_bias)
   Rows initial_h, initial_c;
   Rows h, c;  // state
+
+  RecurrentKernel kernel = nullptr;  // for this width, with its own weights; null: the general way
+  PackedRecurrent packed;
 };
 
-constexpr int gates_of(Cell cell) {
-  return cell == Cell::kLstm ? 4 : 3;
-}
-
-// Below this many accumulators one chain of additions waits for itself: run two side by side.
-constexpr int kChains = 8;
-
+// `Count` of the `stride` sums that a column adds to; they stay in registers while all columns are added.
 template <int Count>
-APPLIANCE_INLINE void add_columns(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
-  if constexpr (Count >= kChains) {
-    for (int column = 0; column < count; ++column, columns += Count)
-#pragma GCC unroll 32
-      for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
-  } else {
-    Vec other[Count] = {};
-    int column = 0;
-    for (; column + 2 <= count; column += 2, columns += 2 * Count)
-#pragma GCC unroll 32
-      for (int i = 0; i < Count; ++i) {
-        acc[i] += columns[i] * values[column];
-        other[i] += columns[Count + i] * values[column + 1];
-      }
-    if (column < count)
-      for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
-    for (int i = 0; i < Count; ++i) acc[i] += other[i];
-  }
-}
-
-template <int NV>
-APPLIANCE_INLINE void lstm_step(Layer& layer, const float* x) {
-  constexpr int Count = 4 * NV;
+APPLIANCE_INLINE void add_group(Vec* sums, const Vec* columns, const float* values, int stride, int count) {
   Vec acc[Count];
-  for (int i = 0; i < Count; ++i) acc[i] = layer.input_bias[i];
-  for (int input = 0; input < layer.inputs; ++input)
-    for (int i = 0; i < Count; ++i) acc[i] += layer.input_columns[input * Count + i] * x[input];
-  add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(layer.h.data()), layer.hidden);
-  for (int v = 0; v < NV; ++v) {
-    const Vec in = sigmoid_exact(acc[v]);
-    const Vec forget = sigmoid_exact(acc[NV + v]);
-    const Vec candidate = tanh_exact(acc[2 * NV + v]);
-    const Vec out = sigmoid_exact(acc[3 * NV + v]);
-    const Vec cell = forget * layer.c[v] + in * candidate;
-    layer.c[v] = cell;
-    layer.h[v] = out * tanh_exact(cell);
-  }
+  for (int i = 0; i < Count; ++i) acc[i] = sums[i];
+  for (int column = 0; column < count; ++column, columns += stride)
+#pragma GCC unroll 16
+    for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
+  for (int i = 0; i < Count; ++i) sums[i] = acc[i];
 }
 
-template <int NV>
-APPLIANCE_INLINE void gru_step(Layer& layer, const float* x) {
-  constexpr int Count = 3 * NV;
-  Vec acc[Count];  // r, z, and the recurrent part of n
-  for (int i = 0; i < 2 * NV; ++i) acc[i] = layer.input_bias[i];
-  for (int v = 0; v < NV; ++v) acc[2 * NV + v] = layer.hidden_bias[v];
-  Vec candidate_input[NV];
-  for (int v = 0; v < NV; ++v) candidate_input[v] = layer.input_bias[2 * NV + v];
-  for (int input = 0; input < layer.inputs; ++input) {
-    const Vec* column = layer.input_columns.data() + input * Count;
-    for (int i = 0; i < 2 * NV; ++i) acc[i] += column[i] * x[input];
-    for (int v = 0; v < NV; ++v) candidate_input[v] += column[2 * NV + v] * x[input];
-  }
-  add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(layer.h.data()), layer.hidden);
-  for (int v = 0; v < NV; ++v) {
-    const Vec reset = sigmoid_exact(acc[v]);
-    const Vec update = sigmoid_exact(acc[NV + v]);
-    const Vec candidate = tanh_exact(candidate_input[v] + reset * acc[2 * NV + v]);
-    layer.h[v] = candidate + update * (layer.h[v] - candidate);
-  }
+// sums[stride] += Σ columns[column][stride] · values[column], for widths known only when running.
+inline void add_columns_in_groups(Vec* sums, const Vec* columns, const float* values, int stride, int count) {
+  constexpr int kGroup = kRegisters == 32 ? 16 : 8;
+  int first = 0;
+  for (; first + kGroup <= stride; first += kGroup)
+    add_group<kGroup>(sums + first, columns + first, values, stride, count);
+  for (; first + 4 <= stride; first += 4) add_group<4>(sums + first, columns + first, values, stride, count);
+  for (; first < stride; ++first) add_group<1>(sums + first, columns + first, values, stride, count);
 }
 
 // Any width: the accumulators live in memory (`scratch`, 4 gates).
@@ -115,10 +69,7 @@ void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
       scratch[2 * nv + v] = layer.hidden_bias[v];
     }
   const float* h = reinterpret_cast<const float*>(layer.h.data());
-  for (int unit = 0; unit < layer.hidden; ++unit) {
-    const Vec* column = layer.hidden_columns.data() + static_cast<ptrdiff_t>(unit) * count;
-    for (int i = 0; i < count; ++i) scratch[i] += column[i] * h[unit];
-  }
+  add_columns_in_groups(scratch, layer.hidden_columns.data(), h, count, layer.hidden);
   for (int v = 0; v < nv; ++v) {
     if (cell == Cell::kLstm) {
       const Vec candidate = tanh_exact(scratch[2 * nv + v]);
@@ -128,40 +79,6 @@ void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
       const Vec candidate = tanh_exact(candidate_input[v] + sigmoid_exact(scratch[v]) * scratch[2 * nv + v]);
       layer.h[v] = candidate + sigmoid_exact(scratch[nv + v]) * (layer.h[v] - candidate);
     }
-  }
-}
-
-// One layer over a block: x rows are [frame][x_stride]; h after each frame goes to `out` [frame][vectors].
-using BlockKernel = void (*)(Layer&, const float* x, int x_stride, Vec* out, int frames);
-
-template <Cell cell, int NV>
-void layer_block(Layer& layer, const float* x, int x_stride, Vec* out, int frames) {
-  for (int t = 0; t < frames; ++t, x += x_stride, out += NV) {
-    if constexpr (cell == Cell::kLstm)
-      lstm_step<NV>(layer, x);
-    else
-      gru_step<NV>(layer, x);
-    for (int v = 0; v < NV; ++v) out[v] = layer.h[v];
-  }
-}
-
-template <Cell cell>
-BlockKernel find_kernel(int vectors) {
-  switch (vectors) {
-    case 1:
-      return layer_block<cell, 1>;
-    case 2:
-      return layer_block<cell, 2>;
-    case 3:
-      return layer_block<cell, 3>;
-    case 4:
-      return layer_block<cell, 4>;
-    case 5:
-      return layer_block<cell, 5>;
-    case 6:
-      return kRegisters == 32 ? layer_block<cell, 6> : nullptr;
-    default:
-      return nullptr;
   }
 }
 
@@ -180,7 +97,8 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
       head_bias_ = blob.f32();
     }
     interleaved_.assign(static_cast<size_t>(inputs) * max_frames, 0.0f);
-    for (Rows& rows : outputs_) rows.assign(widest * max_frames, Vec{});
+    outputs_.assign(static_cast<size_t>(layers_.back().vectors) * max_frames, Vec{});
+    between_.assign(widest, Vec{});
     scratch_.assign(5 * widest, Vec{});
     reset();
   }
@@ -223,24 +141,34 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
       x = interleaved_.data();
       x_stride = inputs_;
     }
-    Vec* hidden = outputs_[0].data();
-    for (size_t number = 0; number < layers_.size(); ++number) {
-      Layer& layer = layers_[number];
-      hidden = outputs_[number % 2].data();
-      const auto kernel =
-          cell_ == Cell::kLstm ? find_kernel<Cell::kLstm>(layer.vectors) : find_kernel<Cell::kGru>(layer.vectors);
-      if (kernel != nullptr) {
-        kernel(layer, x, x_stride, hidden, frames);
-      } else {
-        for (int t = 0; t < frames; ++t) {
-          general_step(cell_, layer, x + static_cast<ptrdiff_t>(t) * x_stride, scratch_.data());
-          std::copy_n(layer.h.data(), layer.vectors, hidden + static_cast<ptrdiff_t>(t) * layer.vectors);
+    Vec* hidden = outputs_.data();
+    const int vectors = layers_.back().vectors;
+    if (layers_.size() == 1) {
+      run_layer(layers_.front(), x, x_stride, hidden, frames);
+    } else {
+      // Layer by layer within each frame: while one layer waits for its own last step, the processor has the other's to
+      // do.
+      for (int t = 0; t < frames; ++t) {
+        const float* input = x + static_cast<ptrdiff_t>(t) * x_stride;
+        for (Layer& layer : layers_) {
+          Vec* output = hidden + static_cast<ptrdiff_t>(t) * vectors;
+          run_layer(layer, input, 0, &layer == &layers_.back() ? output : between_.data(), 1);
+          input = reinterpret_cast<const float*>(layer.h.data());
         }
       }
-      x = reinterpret_cast<const float*>(hidden);
-      x_stride = layer.vectors * kLanes;
     }
     return hidden;
+  }
+
+  void run_layer(Layer& layer, const float* x, int x_stride, Vec* out, int frames) noexcept {
+    if (layer.kernel != nullptr) {
+      layer.kernel(layer.packed, layer.h.data(), layer.c.data(), x, x_stride, out, frames);
+      return;
+    }
+    for (int t = 0; t < frames; ++t) {
+      general_step(cell_, layer, x + static_cast<ptrdiff_t>(t) * x_stride, scratch_.data());
+      std::copy_n(layer.h.data(), layer.vectors, out + static_cast<ptrdiff_t>(t) * layer.vectors);
+    }
   }
 
   // [gates][hidden] → [gates][vectors], the padding zero.
@@ -274,19 +202,25 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
       throw BadBlob("prepared model: the width of a layer does not fit the one before");
     layer.vectors = (layer.hidden + kLanes - 1) / kLanes;
     const size_t gate_rows = static_cast<size_t>(gates) * layer.hidden;
-    layer.input_columns =
-        spread_columns(blob.floats(gate_rows * layer.inputs), gates, layer.hidden, layer.inputs, layer.vectors);
-    layer.hidden_columns =
-        spread_columns(blob.floats(gate_rows * layer.hidden), gates, layer.hidden, layer.hidden, layer.vectors);
+    const std::vector<float> weight_ih = blob.floats(gate_rows * layer.inputs);
+    const std::vector<float> weight_hh = blob.floats(gate_rows * layer.hidden);
     std::vector<float> bias = blob.floats(gate_rows);
     const std::vector<float> recurrent_bias = blob.floats(gate_rows);
-    // All biases add up, except that GRU's reset gate multiplies the recurrent bias of n.
-    const size_t separate = cell_ == Cell::kGru ? 2 * static_cast<size_t>(layer.hidden) : gate_rows;
-    for (size_t row = 0; row < separate; ++row) bias[row] += recurrent_bias[row];
-    layer.input_bias = spread(bias, gates, layer.hidden, layer.vectors);
-    if (cell_ == Cell::kGru)
-      layer.hidden_bias = spread({recurrent_bias.begin() + static_cast<ptrdiff_t>(separate), recurrent_bias.end()}, 1,
-                                 layer.hidden, layer.vectors);
+    layer.kernel = find_recurrent_kernel(cell_, layer.hidden);
+    if (layer.kernel != nullptr) {
+      layer.packed =
+          PackedRecurrent::pack(cell_, layer.hidden, layer.inputs, weight_ih, weight_hh, bias, recurrent_bias);
+    } else {
+      layer.input_columns = spread_columns(weight_ih, gates, layer.hidden, layer.inputs, layer.vectors);
+      layer.hidden_columns = spread_columns(weight_hh, gates, layer.hidden, layer.hidden, layer.vectors);
+      // All biases add up, except that GRU's reset gate multiplies the recurrent bias of n.
+      const size_t separate = cell_ == Cell::kGru ? 2 * static_cast<size_t>(layer.hidden) : gate_rows;
+      for (size_t row = 0; row < separate; ++row) bias[row] += recurrent_bias[row];
+      layer.input_bias = spread(bias, gates, layer.hidden, layer.vectors);
+      if (cell_ == Cell::kGru)
+        layer.hidden_bias = spread({recurrent_bias.begin() + static_cast<ptrdiff_t>(separate), recurrent_bias.end()}, 1,
+                                   layer.hidden, layer.vectors);
+    }
     layer.initial_h = spread(blob.floats(layer.hidden), 1, layer.hidden, layer.vectors);
     layer.initial_c = spread(blob.floats(layer.hidden), 1, layer.hidden, layer.vectors);
     return layer;
@@ -298,7 +232,8 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
   Rows head_;
   float head_bias_ = 0.0f;
   std::vector<float> interleaved_;  // [frame][input]
-  Rows outputs_[2];                 // [frame][vector], for odd and even layers
+  Rows outputs_;                    // [frame][vector] of the last layer
+  Rows between_;                    // what another layer writes for a frame
   Rows scratch_;
 };
 

@@ -33,6 +33,14 @@ uint32_t crc32(const void* data, size_t bytes) noexcept {
   return value ^ 0xFFFFFFFFu;
 }
 
+uint32_t controls_checksum(uint32_t sequence, const ControlsPayload& payload) noexcept {
+  struct {
+    uint32_t sequence;
+    ControlsPayload payload;
+  } whole{sequence, payload};
+  return crc32(&whole, sizeof whole);
+}
+
 bool ControlsReader::refresh() noexcept {
   if (block_ == nullptr) return false;
   const uint32_t sequence = __atomic_load_n(&block_->sequence, __ATOMIC_ACQUIRE);
@@ -42,7 +50,7 @@ bool ControlsReader::refresh() noexcept {
   const uint32_t checksum = block_->checksum;
   std::memcpy(&copy, &block_->payload, sizeof copy);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  if (crc32(&copy, sizeof copy) != checksum) return false;
+  if (controls_checksum(sequence, copy) != checksum) return false;
   sequence_ = sequence;
   payload_ = copy;
   clamp();

@@ -77,6 +77,9 @@ constexpr size_t kTapBytes = sizeof(TapHeader) + 2 * sizeof(float) * kTapFrames;
 
 uint32_t crc32(const void* data, size_t bytes) noexcept;
 
+// Of the sequence and the payload together: a new sequence seen before the payload that belongs to it does not fit.
+uint32_t controls_checksum(uint32_t sequence, const ControlsPayload& payload) noexcept;
+
 // Follows the controls from one thread. Real-time safe.
 class ControlsReader {
  public:

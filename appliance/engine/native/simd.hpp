@@ -7,7 +7,9 @@
 #include <cstring>
 
 #if defined(__x86_64__)
-#include <xmmintrin.h>
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace appliance {
@@ -43,12 +45,67 @@ APPLIANCE_INLINE void store(float* to, Vec value) {
 APPLIANCE_INLINE Vec splat(float value) {
   return value - Vec{};
 }
+
+// The three operations that compilers don't find by themselves in vector arithmetic: minimum and maximum become a
+// comparison and a blend, and a division stalls its unit for many cycles where an estimate and a Newton step or two do
+// (to 2e-7).
+#if defined(__AVX512F__)
+constexpr __mmask16 kAll = 0xFFFF;  // the unmasked intrinsics make GCC 12 warn of its own undefined operand
+APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
+  return _mm512_maskz_min_ps(kAll, a, b);
+}
+APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
+  return _mm512_maskz_max_ps(kAll, a, b);
+}
+APPLIANCE_INLINE Vec reciprocal(Vec x) {
+  const Vec estimate = _mm512_maskz_rcp14_ps(kAll, x);
+  return estimate * (2.0f - x * estimate);
+}
+#elif defined(__AVX__)
+APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
+  return _mm256_min_ps(a, b);
+}
+APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
+  return _mm256_max_ps(a, b);
+}
+APPLIANCE_INLINE Vec reciprocal(Vec x) {
+  const Vec estimate = _mm256_rcp_ps(x);
+  return estimate * (2.0f - x * estimate);
+}
+#elif defined(__x86_64__)
+APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
+  return _mm_min_ps(a, b);
+}
+APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
+  return _mm_max_ps(a, b);
+}
+APPLIANCE_INLINE Vec reciprocal(Vec x) {
+  const Vec estimate = _mm_rcp_ps(x);
+  return estimate * (2.0f - x * estimate);
+}
+#elif defined(__aarch64__)
+APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
+  return vminq_f32(a, b);
+}
+APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
+  return vmaxq_f32(a, b);
+}
+APPLIANCE_INLINE Vec reciprocal(Vec x) {
+  Vec estimate = vrecpeq_f32(x);
+  estimate = vmulq_f32(estimate, vrecpsq_f32(x, estimate));
+  return vmulq_f32(estimate, vrecpsq_f32(x, estimate));
+}
+#else
 APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
   return a < b ? a : b;
 }
 APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
   return a > b ? a : b;
 }
+APPLIANCE_INLINE Vec reciprocal(Vec x) {
+  return 1.0f / x;
+}
+#endif
 APPLIANCE_INLINE float sum(Vec value) {
   float total = 0.0f;
   for (int lane = 0; lane < kLanes; ++lane) total += value[lane];

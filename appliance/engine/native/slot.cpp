@@ -41,6 +41,7 @@ Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, 
     model_ = std::make_unique<Model>(model, model_bytes, max_frames);
     if (model_->knob_count() != knob_count_) throw BadBlob("the patch and its model do not have the same knobs");
   }
+  cabinet_frames_ = static_cast<int>(cabinet.size());
   if (!cabinet.empty())
     cabinet_ = std::make_unique<Convolver>(cabinet.data(), static_cast<int>(cabinet.size()), max_frames);
   gate_gains_.assign(max_frames, 1.0f);
@@ -49,20 +50,26 @@ Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, 
     knob_pointers_[knob] = knob_rows_.data() + static_cast<ptrdiff_t>(knob) * max_frames;
 }
 
+int Slot::warm_up_frames() const noexcept {
+  return outside_ ? outside_->receptive_field() : model_ ? model_->receptive_field() : 0;
+}
+
 // A model begins with a thump (its biases through empty histories) and many rest on an offset; nobody should hear
 // either.
-void Slot::warm() {
-  if (!model_ && !outside_) return;
+bool Slot::warm(const std::function<bool()>& keep_going) {
   for (int knob = 0; knob < knob_count_; ++knob)
     std::fill_n(knob_rows_.data() + static_cast<ptrdiff_t>(knob) * max_frames_, max_frames_, knobs_[knob].value());
-  std::vector<float> audio(max_frames_);
-  for (int left = outside_ ? outside_->receptive_field() : model_->receptive_field(); left > 0; left -= max_frames_) {
-    const int frames = std::min(left, max_frames_);
+  std::vector<float> audio(max_frames_, 0.0f);
+  int frames = 0;
+  for (int left = warm_up_frames(); left > 0; left -= frames) {
+    if (!keep_going()) return false;
+    frames = std::min(left, max_frames_);
     std::fill(audio.begin(), audio.end(), 0.0f);
     run_model(audio.data(), frames);
-    if (cabinet_) cabinet_->process(audio.data(), audio.data(), frames);
-    dc_block_.settle(audio[frames - 1]);
+    dc_block_.settle(audio[frames - 1]);  // and behind it the cabinet rests at zero
   }
+  gate_.start();
+  return true;
 }
 
 void Slot::follow(const ControlsPayload& controls, bool jump) noexcept {
@@ -90,31 +97,42 @@ void Slot::run_model(float* audio, int frames) noexcept {
 bool Slot::process(const float* in, float* out, int frames) noexcept {
   std::copy_n(in, frames, out);
   input_gain_.apply(out, frames);
-  const bool gated = !gate_.is_off();
+  const bool gated = !gate_.is_idle();
   if (gated) gate_.listen(out, gate_gains_.data(), frames);
   for (int knob = 0; knob < knob_count_; ++knob)
     knobs_[knob].fill(knob_rows_.data() + static_cast<ptrdiff_t>(knob) * max_frames_, frames);
   run_model(out, frames);
   if (gated)
     for (int t = 0; t < frames; ++t) out[t] *= gate_gains_[t];
-  if (cabinet_) cabinet_->process(out, out, frames);
+  if (silent_frames_ > 0) dc_block_.settle(out[frames - 1]);
   dc_block_.process(out, frames);
+  // Behind the DC block, so that on silence it is fed true zeros: of a constant a transform makes a pattern of
+  // rounding.
+  if (cabinet_) cabinet_->process(out, out, frames);
   level_.apply(out, frames);
 
   // NaN and infinity survive a multiplication by zero, everything else vanishes.
   float poison = 0.0f;
   for (int t = 0; t < frames; ++t) poison += out[t] * 0.0f;
-  if (poison == 0.0f) return true;
-  std::fill_n(out, frames, 0.0f);
-  reset();
-  return false;
+  if (poison != 0.0f) {
+    start_afresh();
+    std::fill_n(out, frames, 0.0f);
+    return false;
+  }
+  if (silent_frames_ > 0) {
+    std::fill_n(out, frames, 0.0f);
+    silent_frames_ = std::max(0, silent_frames_ - frames);
+    if (silent_frames_ == 0) level_.rise();
+  }
+  return true;
 }
 
-void Slot::reset() noexcept {
+void Slot::start_afresh() noexcept {
   if (model_) model_->reset();
   if (cabinet_) cabinet_->reset();
-  gate_.reset();
-  dc_block_.reset();
+  gate_.start();
+  dc_block_.settle(0.0f);
+  silent_frames_ = std::max(1, warm_up_frames() + cabinet_frames_);
 }
 
 }  // namespace appliance

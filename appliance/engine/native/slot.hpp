@@ -1,6 +1,7 @@
-// A patch made ready to sound: input gain → gate key → model → gate → cabinet → DC block → level.
+// A patch made ready to sound: input gain → gate key → model → gate → DC block → cabinet → level.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -35,14 +36,21 @@ class Slot {
   // silent and the slot starts afresh.
   bool process(const float* in, float* out, int frames) noexcept;
 
-  // Runs silence through the whole receptive field, with the knobs where they are. Slow; not for the audio thread.
-  void warm();
+  // Runs silence through the whole receptive field, with the knobs where they are, and lets the cabinet and the DC
+  // block settle on what comes out. Slow; not for the audio thread. False when `keep_going` said no.
+  bool warm(const std::function<bool()>& keep_going = [] { return true; });
 
-  float gate_gain() const noexcept { return gate_.is_off() ? 1.0f : gate_.gain(); }
-  void reset() noexcept;
+  // Takes over from the slot that sounds: its gate stays as open or closed as it is.
+  void go_on_from(const Slot& other) noexcept { gate_.go_on_from(other.gate_); }
+
+  float gate_gain() const noexcept { return gate_.gain(); }
+
+  // Empties every history; silent until the receptive field has passed.
+  void start_afresh() noexcept;
 
  private:
   void run_model(float* audio, int frames) noexcept;
+  int warm_up_frames() const noexcept;
 
   uint32_t generation_ = 0;
   float normalise_gain_ = 1.0f;
@@ -50,6 +58,8 @@ class Slot {
   std::unique_ptr<Model> model_;  // null: the signal goes straight to the cabinet
   std::unique_ptr<OutsideModel> outside_;
   std::unique_ptr<Convolver> cabinet_;  // null: none
+  int cabinet_frames_ = 0;
+  int silent_frames_ = 0;  // still to be kept back after start_afresh()
   int knob_count_ = 0;
 
   Smoother input_gain_;

@@ -40,14 +40,24 @@ Gate::Gate(int sample_rate_hz)
     : hold_frames_(sample_rate_hz * 60 / 1000),
       envelope_release_(one_pole(15.0f, sample_rate_hz)),
       attack_(one_pole(0.3f, sample_rate_hz)),
-      release_(one_pole(35.0f, sample_rate_hz)) {}
+      release_(one_pole(35.0f, sample_rate_hz)),
+      switch_off_(one_pole(5.0f, sample_rate_hz)) {}
 
 void Gate::set_threshold_db(float db) noexcept {
+  const bool was_off = open_level_ == 0.0f;
   open_level_ = db <= kOffDb ? 0.0f : db_to_linear(db);
   close_level_ = 0.5f * open_level_;
+  if (was_off && open_level_ > 0.0f) {
+    // Just switched on: it holds, hears what there is, and then decides.
+    open_ = true;
+    held_ = 0;
+    envelope_ = 0.0f;
+  }
 }
 
 void Gate::listen(const float* key, float* gains, int frames) noexcept {
+  const bool off = open_level_ == 0.0f;
+  const float opening = off ? switch_off_ : attack_;
   for (int t = 0; t < frames; ++t) {
     const float level = std::abs(key[t]);
     envelope_ = level > envelope_ ? level : envelope_ + envelope_release_ * (level - envelope_);
@@ -59,15 +69,23 @@ void Gate::listen(const float* key, float* gains, int frames) noexcept {
     } else if (open_ && ++held_ > hold_frames_) {
       open_ = false;
     }
-    gain_ += (open_ ? attack_ : release_) * ((open_ ? 1.0f : 0.0f) - gain_);
+    gain_ += (open_ ? opening : release_) * ((open_ ? 1.0f : 0.0f) - gain_);
     gains[t] = gain_;
   }
+  if (open_ && gain_ > 0.99999f) gain_ = 1.0f;
 }
 
-void Gate::reset() noexcept {
+void Gate::go_on_from(const Gate& other) noexcept {
+  envelope_ = other.envelope_;
+  gain_ = other.gain_;
+  open_ = other.open_;
+  held_ = other.held_;
+}
+
+void Gate::start() noexcept {
+  open_ = open_level_ == 0.0f;
+  gain_ = open_ ? 1.0f : 0.0f;
   envelope_ = 0.0f;
-  gain_ = 1.0f;
-  open_ = true;
   held_ = 0;
 }
 
@@ -104,6 +122,7 @@ Meter::Meter(int sample_rate_hz)
       share_per_frame_(1.0f / (0.3f * static_cast<float>(sample_rate_hz))) {}
 
 void Meter::listen(const float* audio, int frames) noexcept {
+  if (frames == 0) return;
   float loudest = 0.0f;
   float energy = 0.0f;
   for (int t = 0; t < frames; ++t) {

@@ -21,6 +21,10 @@ class Smoother {
 
   void set_target(float target) noexcept { target_ = target; }
   void jump_to(float value) noexcept { target_ = first_ = value_ = value; }
+
+  // From zero up to the target.
+  void rise() noexcept { first_ = value_ = 0.0f; }
+
   bool is_settled() const noexcept { return value_ == target_; }
   float value() const noexcept { return value_; }
 
@@ -55,8 +59,15 @@ class Gate {
   void set_threshold_db(float db) noexcept;
   void listen(const float* key, float* gains, int frames) noexcept;  // gains to be applied to the model's output
   float gain() const noexcept { return gain_; }
-  bool is_off() const noexcept { return open_level_ == 0.0f; }
-  void reset() noexcept;
+
+  // Off and wholly open: nothing to listen for or to apply.
+  bool is_idle() const noexcept { return open_level_ == 0.0f && gain_ == 1.0f; }
+
+  // Goes on where another gate is: a change of patch must not open a closed one.
+  void go_on_from(const Gate& other) noexcept;
+
+  // Before the first sound: closed, unless the gate is off.
+  void start() noexcept;
 
  private:
   float open_level_ = 0.0f;  // linear; 0 = off
@@ -69,6 +80,7 @@ class Gate {
   float envelope_release_;
   float attack_;
   float release_;
+  float switch_off_;  // how fast it opens when it is switched off: nobody plays, so without a start
 };
 
 // First-order high-pass at 5 Hz: some models and every asymmetric amp leave an offset.
@@ -76,8 +88,6 @@ class DcBlock {
  public:
   explicit DcBlock(int sample_rate_hz);
   void process(float* audio, int frames) noexcept;
-  void reset() noexcept { last_in_ = last_out_ = 0.0; }
-
   // As if the input had stood at `level` for ever.
   void settle(float level) noexcept {
     last_in_ = level;

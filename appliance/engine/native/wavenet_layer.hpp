@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "activations.hpp"
 #include "convolution.hpp"
 #include "history.hpp"
+#include "wavenet_extras.hpp"
 
 namespace appliance {
 
@@ -19,10 +21,15 @@ struct Layer {
   Activation activation;
   Activation gate;
   Gating gating = Gating::kNone;
-  PackedConvolution convolution;  // C → Z, Z = 2B when gated or blended, else B
-  std::vector<float> mixin;       // [Z][conditions]
-  PackedConvolution residual;     // B → C, one tap
-  History history;                // of this layer's input
+  PackedConvolution convolution;        // C → Z, Z = 2B when gated or blended, else B
+  std::vector<float> mixin;             // [Z][conditions]
+  PackedConvolution residual;           // B → C, one tap
+  History history;                      // of what the convolution reads: this layer's input
+  std::unique_ptr<LayerExtras> extras;  // null for most models
+
+  // Where this layer's input is written: the history, but for a layer that modulates what its convolution reads.
+  History& input() { return extras && extras->modulates_input() ? extras->input : history; }
+  const History& input() const { return extras && extras->modulates_input() ? extras->input : history; }
 };
 
 // What a layer's kernel works on in one block.
@@ -32,11 +39,11 @@ struct Job {
   int condition_count;
   float* head;  // rows of the head sum
   int head_stride;
-  bool head_empty;  // the sum starts here: overwrite instead of add
-  float* next;      // rows of the next layer's input; null when nobody hears them
+  float* next;  // rows of the next layer's input; null when nobody hears them
   int next_stride;
   int frames;
-  Vec* scratch;  // Z + B rows of a tile, for the general path
+  History* history;  // the layer's own, to be written where it modulates its input
+  Vec* scratch;      // room of the general path
 };
 
 using LayerKernel = void (*)(const Job&);
@@ -52,8 +59,9 @@ struct FixedShape {
 // The kernel for a layer's shape, if there is one (wavenet_fixed.cpp).
 std::optional<FixedShape> find_fixed(const Layer& layer);
 
-// Any shape (wavenet_general.cpp).
+// Any shape (wavenet_general.cpp), and how many vectors of scratch it takes.
 void general_layer(const Job& job);
+size_t general_scratch(const Layer& layer, int conditions);
 
 template <int Rows, int V>
 APPLIANCE_INLINE void start_tile(Vec (&acc)[Rows][V], const Job& job, int first_row, int t) {
@@ -76,7 +84,7 @@ APPLIANCE_INLINE void add_to_head(const Vec (&values)[Rows][V], const Job& job, 
   for (int row = 0; row < Rows; ++row)
     for (int v = 0; v < V; ++v) {
       float* at = head + static_cast<ptrdiff_t>(row) * job.head_stride + v * kLanes;
-      store(at, job.head_empty ? values[row][v] : load(at) + values[row][v]);
+      store(at, load(at) + values[row][v]);
     }
 }
 

@@ -65,7 +65,7 @@ using namespace appliance;
 namespace {
 
 void publish(ControlsBlock& block) {
-  block.checksum = crc32(&block.payload, sizeof block.payload);
+  block.checksum = controls_checksum(block.sequence + 1, block.payload);
   __atomic_store_n(&block.sequence, block.sequence + 1, __ATOMIC_RELEASE);
 }
 

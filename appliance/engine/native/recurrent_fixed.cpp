@@ -1,0 +1,223 @@
+#include "recurrent_fixed.hpp"
+
+#include <utility>
+
+#include "activations.hpp"
+
+namespace appliance {
+
+namespace {
+
+constexpr int vectors_of(int values) {
+  return (values + kLanes - 1) / kLanes;
+}
+
+// [rows] → vectors, the rest zero; row r is multiplied by scale(r).
+template <class Scale>
+void append(std::vector<Vec>& to, const float* values, int rows, int step, Scale scale) {
+  const size_t first = to.size();
+  to.resize(first + vectors_of(rows), Vec{});
+  for (int row = 0; row < rows; ++row)
+    to[first + row / kLanes][row % kLanes] = values[static_cast<ptrdiff_t>(row) * step] * scale(row);
+}
+
+// tanh with its polynomials evaluated in pairs (Estrin): a step of the network waits for it, so the shorter chain of
+// additions counts, not their number. The same fit as tanh_exact.
+APPLIANCE_INLINE Vec tanh_quick(Vec x) {
+  x = larger(smaller(x, splat(7.95f)), splat(-7.95f));
+  const Vec u = x * x;
+  const Vec u2 = u * u;
+  const Vec q = (u * 2.366913571e-04f + 2.401184972e-02f) * u2 + (u * 4.630882544e-01f + 1.0f);
+  const Vec p01 = u * 1.297552580e-01f + 9.999999182e-01f;
+  const Vec p23 = u * 9.846382800e-06f + 2.982026332e-03f;
+  const Vec p45 = u * 2.331997579e-11f - 1.461834798e-08f;
+  const Vec p = (p45 * u2 + p23) * u2 + p01;
+  return x * p * reciprocal(q);
+}
+
+template <int shift, int... lane>
+APPLIANCE_INLINE Vec shifted(Vec low, Vec high, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(low, high, (lane + shift)...);
+}
+
+// Lanes first … first + kLanes - 1 of the values in `vectors`.
+template <int first, int Count>
+APPLIANCE_INLINE Vec slice(const Vec (&vectors)[Count]) {
+  constexpr int index = first / kLanes;
+  constexpr int shift = first % kLanes;
+  if constexpr (shift == 0)
+    return vectors[index];
+  else
+    return shifted<shift>(vectors[index], vectors[index + 1 < Count ? index + 1 : index],
+                          std::make_integer_sequence<int, kLanes>{});
+}
+
+// Below this many accumulators one chain of additions waits for itself: run several side by side.
+constexpr int kChainsWanted = 8;
+
+// More sums than registers hold beside a column and a value are added in groups: each goes through all columns.
+constexpr int kGroupMost = kRegisters == 32 ? 24 : 12;
+
+constexpr bool needs_groups(int count) {
+  return count > (kLanes == 4 ? 16 : kGroupMost);
+}
+
+template <int First, int Count>
+APPLIANCE_INLINE void add_in_groups(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
+  constexpr int Groups = (Count + kGroupMost - 1) / kGroupMost;
+  constexpr int Even = (Count + Groups - 1) / Groups;
+  constexpr int Size = Count - First < Even ? Count - First : Even;
+  Vec sums[Size];  // GCC unrolls no loop of more than 16 rounds by itself, and leaves what it indexes in memory
+#pragma GCC unroll 32
+  for (int i = 0; i < Size; ++i) sums[i] = acc[First + i];
+  const Vec* part = columns + First;
+  for (int column = 0; column < count; ++column, part += Count)
+#pragma GCC unroll 32
+    for (int i = 0; i < Size; ++i) sums[i] += part[i] * values[column];
+#pragma GCC unroll 32
+  for (int i = 0; i < Size; ++i) acc[First + i] = sums[i];
+  if constexpr (First + Size < Count) add_in_groups<First + Size>(acc, columns, values, count);
+}
+
+template <int Count>
+APPLIANCE_INLINE void add_columns(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
+  constexpr int Chains = Count >= kChainsWanted ? 1 : Count >= 4 ? 2 : 4;
+  if constexpr (needs_groups(Count)) {
+    add_in_groups<0>(acc, columns, values, count);
+  } else if constexpr (Chains == 1) {
+    for (int column = 0; column < count; ++column, columns += Count)
+#pragma GCC unroll 32
+      for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
+  } else {
+    Vec side[Chains][Count] = {};  // the first chain is acc itself
+    int column = 0;
+    for (; column + Chains <= count; column += Chains, columns += Chains * Count)
+#pragma GCC unroll 4
+      for (int chain = 0; chain < Chains; ++chain)
+#pragma GCC unroll 8
+        for (int i = 0; i < Count; ++i)
+          (chain == 0 ? acc[i] : side[chain][i]) += columns[chain * Count + i] * values[column + chain];
+    for (; column < count; ++column, columns += Count)
+      for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
+    for (int i = 0; i < Count; ++i) {
+      if constexpr (Chains == 4)
+        acc[i] = (acc[i] + side[1][i]) + (side[2][i] + side[3][i]);
+      else
+        acc[i] += side[1][i];
+    }
+  }
+}
+
+template <int Count>
+APPLIANCE_INLINE void add_inputs(Vec (&acc)[Count], const PackedRecurrent& layer, const float* x) {
+  if constexpr (needs_groups(Count)) {
+    add_in_groups<0>(acc, layer.input_columns.data(), x, layer.inputs);
+  } else {
+    for (int input = 0; input < layer.inputs; ++input)
+      for (int i = 0; i < Count; ++i) acc[i] += layer.input_columns[input * Count + i] * x[input];
+  }
+}
+
+template <int H, int... unit>
+APPLIANCE_INLINE void update_lstm(const Vec (&gates)[vectors_of(4 * H)], Vec* h, Vec* c,
+                                  std::integer_sequence<int, unit...>) {
+  const auto one = [&](auto which) {
+    constexpr int j = decltype(which)::value;
+    const Vec cell = slice<H + j * kLanes>(gates) * c[j] + slice<j * kLanes>(gates) * slice<2 * H + j * kLanes>(gates);
+    c[j] = cell;
+    h[j] = slice<3 * H + j * kLanes>(gates) * tanh_quick(cell);
+  };
+  (one(std::integral_constant<int, unit>{}), ...);
+}
+
+template <int H>
+APPLIANCE_INLINE void lstm_step(const PackedRecurrent& layer, Vec* h, Vec* c, const float* x) {
+  constexpr int Count = vectors_of(4 * H);
+  Vec acc[Count];
+  for (int i = 0; i < Count; ++i) acc[i] = layer.bias[i];
+  add_inputs(acc, layer, x);
+  add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(h), H);
+  for (int i = 0; i < Count; ++i) acc[i] = tanh_quick(acc[i]) * layer.gain[i] + layer.offset[i];
+  update_lstm<H>(acc, h, c, std::make_integer_sequence<int, vectors_of(H)>{});
+}
+
+template <int H, int... unit>
+APPLIANCE_INLINE void update_gru(const Vec (&gates)[vectors_of(3 * H)], const Vec (&recurrent)[vectors_of(3 * H)],
+                                 const Vec (&input)[vectors_of(3 * H)], const Vec* hidden_bias, Vec* h,
+                                 std::integer_sequence<int, unit...>) {
+  const auto one = [&](auto which) {
+    constexpr int j = decltype(which)::value;
+    const Vec inner = slice<2 * H + j * kLanes>(recurrent) + hidden_bias[j];
+    const Vec candidate = tanh_quick(slice<2 * H + j * kLanes>(input) + slice<j * kLanes>(gates) * inner);
+    h[j] = candidate + slice<H + j * kLanes>(gates) * (h[j] - candidate);
+  };
+  (one(std::integral_constant<int, unit>{}), ...);
+}
+
+template <int H>
+APPLIANCE_INLINE void gru_step(const PackedRecurrent& layer, Vec* h, const float* x) {
+  constexpr int Count = vectors_of(3 * H);
+  Vec input[Count], recurrent[Count] = {};
+  for (int i = 0; i < Count; ++i) input[i] = layer.bias[i];
+  add_inputs(input, layer, x);
+  add_columns<Count>(recurrent, layer.hidden_columns.data(), reinterpret_cast<const float*>(h), H);
+  Vec gates[Count];
+  for (int i = 0; i < vectors_of(2 * H); ++i) gates[i] = tanh_quick(input[i] + recurrent[i]) * 0.5f + 0.5f;
+  for (int i = vectors_of(2 * H); i < Count; ++i) gates[i] = Vec{};
+  update_gru<H>(gates, recurrent, input, layer.hidden_bias.data(), h, std::make_integer_sequence<int, vectors_of(H)>{});
+}
+
+template <Cell cell, int H>
+void fixed_block(const PackedRecurrent& layer, Vec* h, Vec* c, const float* x, int x_stride, Vec* out, int frames) {
+  constexpr int Units = vectors_of(H);
+  for (int t = 0; t < frames; ++t, x += x_stride, out += Units) {
+    if constexpr (cell == Cell::kLstm)
+      lstm_step<H>(layer, h, c, x);
+    else
+      gru_step<H>(layer, h, x);
+    for (int j = 0; j < Units; ++j) out[j] = h[j];
+  }
+}
+
+}  // namespace
+
+PackedRecurrent PackedRecurrent::pack(Cell cell, int hidden, int inputs, const std::vector<float>& weight_ih,
+                                      const std::vector<float>& weight_hh, const std::vector<float>& bias_ih,
+                                      const std::vector<float>& bias_hh) {
+  const int rows = gates_of(cell) * hidden;
+  const auto is_tanh = [&](int row) { return row / hidden == 2; };
+  // A sigmoid is half a tanh of half its argument: the inner half goes into the weights, exactly.
+  const auto scale = [&](int row) { return is_tanh(row) ? 1.0f : 0.5f; };
+  PackedRecurrent packed;
+  packed.inputs = inputs;
+  for (int input = 0; input < inputs; ++input) append(packed.input_columns, &weight_ih[input], rows, inputs, scale);
+  for (int unit = 0; unit < hidden; ++unit) append(packed.hidden_columns, &weight_hh[unit], rows, hidden, scale);
+  std::vector<float> bias = bias_ih;
+  const int added = cell == Cell::kLstm ? rows : 2 * hidden;
+  for (int row = 0; row < added; ++row) bias[row] += bias_hh[row];
+  append(packed.bias, bias.data(), rows, 1, scale);
+  if (cell == Cell::kGru) append(packed.hidden_bias, &bias_hh[added], hidden, 1, [](int) { return 1.0f; });
+  const std::vector<float> ones(rows, 1.0f);
+  append(packed.gain, ones.data(), rows, 1, scale);
+  append(packed.offset, ones.data(), rows, 1, [&](int row) { return is_tanh(row) ? 0.0f : 0.5f; });
+  return packed;
+}
+
+RecurrentKernel find_recurrent_kernel(Cell cell, int hidden) {
+  struct Width {
+    int hidden;
+    RecurrentKernel lstm, gru;
+  };
+#define WIDTH(H)                                               \
+  {                                                            \
+    H, fixed_block<Cell::kLstm, H>, fixed_block<Cell::kGru, H> \
+  }
+  static constexpr Width kWidths[] = {WIDTH(8),  WIDTH(12), WIDTH(16), WIDTH(20), WIDTH(24), WIDTH(28),
+                                      WIDTH(32), WIDTH(36), WIDTH(40), WIDTH(48), WIDTH(64), WIDTH(80)};
+#undef WIDTH
+  for (const Width& width : kWidths)
+    if (width.hidden == hidden) return cell == Cell::kLstm ? width.lstm : width.gru;
+  return nullptr;
+}
+
+}  // namespace appliance
