@@ -137,7 +137,7 @@ def _wavenet(writer: _Writer, wavenet: WaveNet) -> None:
     condition = wavenet.condition
     writer.u32(0 if condition is None else 1 + _KINDS.index(type(condition)))
     if condition is not None:
-        writer.u32(int(isinstance(condition, Recurrent) and condition.skip))
+        writer.u32(int(isinstance(condition, Recurrent | Stack) and condition.skip))
         _network(writer, condition)
     writer.u32(len(wavenet.arrays), len(wavenet.head_stages))
     writer.f32(wavenet.head_scale)

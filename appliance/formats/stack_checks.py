@@ -9,6 +9,7 @@ from appliance.formats.description import (
     MAX_KERNEL_TAPS,
     MAX_LAYERS,
     MAX_RECEPTIVE_FIELD_FRAMES,
+    Activation,
     Array,
     Cell,
     RecurrentLayer,
@@ -17,6 +18,7 @@ from appliance.formats.stack import (
     LSTM_STEP_GATES,
     MAX_STEP_UNITS,
     MAX_WIDTH,
+    Activate,
     Convolution,
     Layer,
     LstmStep,
@@ -38,6 +40,9 @@ class Check(Protocol):
 
     def array(self, name: str, array: Array, shape: tuple[int, ...]) -> None:
         """float32, of this shape, every value finite."""
+
+    def activation(self, place: str, activation: Activation, channels: int) -> None:
+        """Parameters that fit the channels."""
 
     def units(self, place: str, cell: Cell, layer: RecurrentLayer, inputs: int) -> int:
         """One recurrent layer; how many units it has."""
@@ -67,6 +72,8 @@ def _check_layer(layer: Layer, place: str, inputs: int, check: Check) -> int:
         check.array(f"{place}.shift", layer.shift, (inputs,))
     elif isinstance(layer, PRelu):
         check.array(f"{place}.slopes", layer.slopes, (inputs,))
+    elif isinstance(layer, Activate):
+        check.activation(f"{place}.activation", layer.activation, inputs)
     elif isinstance(layer, Softmax):
         check.that(inputs > 1, f"{place} is a softmax of one channel, which is always 1")
     elif isinstance(layer, LstmStep):

@@ -123,7 +123,7 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
     }
   }
 
-  void process_rows(const float* const* inputs, float* out, int stride, int frames) noexcept override {
+  void process_hidden(const float* const* inputs, float* out, int stride, int frames) noexcept override {
     const float* state = reinterpret_cast<const float*>(run_layers(inputs, frames));
     const int width = layers_.back().vectors * kLanes;
     for (int unit = 0; unit < layers_.back().hidden; ++unit, out += stride)

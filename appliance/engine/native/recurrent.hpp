@@ -12,7 +12,7 @@ class RecurrentUnits {
   virtual ~RecurrentUnits() = default;
 
   // inputs: one row per input, readable up to `frames`. out: hidden() rows, `stride` floats apart. Real-time safe.
-  virtual void process_rows(const float* const* inputs, float* out, int stride, int frames) noexcept = 0;
+  virtual void process_hidden(const float* const* inputs, float* out, int stride, int frames) noexcept = 0;
   virtual void reset() noexcept = 0;
   virtual int hidden() const noexcept = 0;
 };

@@ -98,7 +98,7 @@ class Units final : public StackLayer {
 
   void process(RowBlock in, RowBlock out, int frames) noexcept override {
     for (size_t channel = 0; channel < inputs_.size(); ++channel) inputs_[channel] = in.row(static_cast<int>(channel));
-    units_->process_rows(inputs_.data(), out.data, out.stride, frames);
+    units_->process_hidden(inputs_.data(), out.data, out.stride, frames);
   }
 
  private:

@@ -100,7 +100,9 @@ class Softmax final : public Pointwise {
 
 class Activate final : public Pointwise {
  public:
-  Activate(BlobReader& blob, int channels) : Pointwise(channels), activation_(Activation::read(blob)) {}
+  Activate(BlobReader& blob, int channels) : Pointwise(channels), activation_(Activation::read(blob)) {
+    activation_.expect_channels(channels);
+  }
 
   void process(RowBlock in, RowBlock, int frames) noexcept override {
     Vec tile[kTileFrames / kLanes];
@@ -109,7 +111,7 @@ class Activate final : public Pointwise {
         float* row = in.row(channel) + t;
         const int vectors = (std::min(frames - t, kTileFrames) + kLanes - 1) / kLanes;
         for (int v = 0; v < vectors; ++v) tile[v] = load(row + v * kLanes);
-        activate_all(activation_, tile, vectors);
+        activate_all(activation_, tile, vectors, channel);
         for (int v = 0; v < vectors; ++v) store(row + v * kLanes, tile[v]);
       }
   }
