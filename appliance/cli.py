@@ -135,6 +135,13 @@ def run(
 @click.option("--gate", "gate_db", type=click.FloatRange(-120, 0), default=-120.0, metavar="DB", help="Gate threshold.")
 @click.option("--level", "level_db", type=click.FloatRange(-90, 40), default=0.0, metavar="DB", help="Output level.")
 @click.option("--no-normalise", is_flag=True, help="Keep the model's own loudness.")
+@click.option(
+    "--oversample",
+    type=click.Choice(["1", "2", "4"]),
+    default="1",
+    show_default=True,
+    help="Run the model at so many times the rate: fewer aliases, so many times the work.",
+)
 def render(
     model: Path,
     input_file: Path,
@@ -148,6 +155,7 @@ def render(
     gate_db: float,
     level_db: float,
     no_normalise: bool,
+    oversample: str,
 ) -> None:
     """Play the recording IN through MODEL and write OUT, exactly as the pedal would play it."""
     from appliance import render as rendering
@@ -162,14 +170,11 @@ def render(
         input_gain_db=input_gain_db,
         gate_threshold_db=gate_db,
         level_db=level_db,
+        oversample=int(oversample),
     )
     description = read_model(model, quality=quality)
     audio, rate_hz, notes = rendering.read_audio(input_file)
-    if rate_hz != description.sample_rate_hz:
-        notes.append(
-            f"{description.name} is made for {description.sample_rate_hz} Hz and is played at {rate_hz} Hz as it is: "
-            "its tone shifts a little. Use a recording at its own rate to hear it exactly."
-        )
+    notes += rendering.rate_notes(description, rate_hz, settings)
     for note in notes:
         click.echo(f"Note: {note}", err=True)
     with click.progressbar(length=len(audio), label="Rendering", file=sys.stderr) as bar:
@@ -326,3 +331,18 @@ def bench_loop(seconds: float, period: int, rate: int, model: Path | None, load:
     patch = rendering.patch_for(read_model(model), None, rate)
     result = benching.bench_loop(seconds, period, rate, patch, load=load)
     click.echo(json.dumps(result, indent=2) if as_json else benching.as_text(result))
+
+
+@bench.command("aliasing", epilog=_examples("appliance bench aliasing crunch.nam lead.nam"))
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=EXISTING_FILE)
+@click.option(
+    "--rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Sample rate in Hz."
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON list, one object per row.")
+def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
+    """Aliases of a distorted sine, in dB of the sound, at 1, 2 and 4 times oversampling."""
+    from appliance.engine import aliasing
+    from appliance.formats.read import read_model
+
+    rows = aliasing.measure([(model.name, read_model(model)) for model in models], rate)
+    click.echo(json.dumps(aliasing.as_json(rows), indent=2) if as_json else aliasing.as_table(rows))

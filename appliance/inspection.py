@@ -51,6 +51,7 @@ def as_text(result: dict[str, Any]) -> str:
             "sample rate",
             f"{spaced(result['sample_rate_hz'])} Hz" + ("" if result["sample_rate_known"] else " (assumed)"),
         ),
+        ("played", _played(result["playing"])),
         ("knobs", ", ".join(_knob(knob) for knob in result["knobs"]) or "none"),
         ("levels", _levels(result)),
         ("ESR", "" if result["esr"] is None else f"{result['esr']:.4g}"),
@@ -64,6 +65,16 @@ def as_text(result: dict[str, Any]) -> str:
     lines += [f"  {title:<16}{value}" for title, value in rows if value]
     lines += [f"  note            {note}" for note in result["notes"]]
     return "\n".join(lines) + "\n"
+
+
+def _played(playing: dict[str, Any]) -> str:
+    how = {
+        "same": "as it is",
+        "longer_delays": "with longer delays inside",
+        "delayed_state": "with its state delayed",
+        "resampled": "resampled",
+    }[playing["method"]]
+    return f"at {spaced(playing['rate_hz'])} Hz {how}, latency {playing['latency_ms']:.2f} ms"
 
 
 def _knob(knob: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from appliance.engine._native import Pedal
 from appliance.engine.contract import Float32
 from appliance.engine.engines import make_engine
 from appliance.engine.packing import pack_model, pack_patch
+from appliance.engine.rates import plan_rates, sentences
 from appliance.errors import BadAudioFile, BadRequest, StorageError
 from appliance.formats.description import Description, receptive_field_frames
 from appliance.library.cabinet import prepare_cabinet, read_impulse_response
@@ -37,6 +38,7 @@ class RenderSettings:
     input_gain_db: float = 0.0
     gate_threshold_db: float = -120.0
     level_db: float = 0.0
+    oversample: int = 1  # 1, 2 or 4; native engine only
 
 
 def read_audio(path: Path) -> tuple[Float32, int, list[str]]:
@@ -114,7 +116,13 @@ def controls_payload(settings: RenderSettings, values: list[float], generation: 
 
 
 def patch_for(
-    description: Description, cabinet: Path | None, rate_hz: int, generation: int = 1, *, is_outside: bool = False
+    description: Description,
+    cabinet: Path | None,
+    rate_hz: int,
+    generation: int = 1,
+    oversample: int = 1,
+    *,
+    is_outside: bool = False,
 ) -> bytes:
     """The patch that plays a model, with a cabinet from a file, at a rate. May block (measures loudness).
 
@@ -133,6 +141,7 @@ def patch_for(
         cabinet=impulse,
         normalise_gain_db=normalise_gain_db(model_loudness_db(description)),
         knob_count=len(description.knobs),
+        oversample=oversample,
     )
 
 
@@ -145,30 +154,48 @@ def render(
 ) -> Float32:
     """Play `audio` (float32 mono at `rate_hz`) through the chain; same length, no added delay. May block.
 
+    A delay that the model's way of playing at this rate has live (`engine/rates.py`) is taken out again.
     `progress` is called with the number of frames done since the last call.
     Raises BadRequest (knobs, block), BadAudioFile (cabinet), UnsupportedModel (the engine can't play the model).
     """
     if not MIN_BLOCK_FRAMES <= settings.block_frames <= MAX_BLOCK_FRAMES:
         raise BadRequest(f"A block has {MIN_BLOCK_FRAMES} to {MAX_BLOCK_FRAMES} frames, not {settings.block_frames}.")
+    if settings.engine != "native" and settings.oversample != 1:
+        raise BadRequest(f"Only the native engine oversamples; {settings.engine} was asked for.")
+    plan_rates(description, rate_hz, settings.oversample)  # refuses what can't be, in words
     values = knob_values(description, settings.knobs)
     pedal = Pedal(rate_hz, settings.block_frames)
     pedal.set_controls(bytes(controls_payload(settings, values)))
-    latency_frames = 0
+    engine_frames = 0
     if settings.engine == "native":
-        pedal.load_patch(patch_for(description, settings.cabinet, rate_hz))
+        pedal.load_patch(patch_for(description, settings.cabinet, rate_hz, oversample=settings.oversample))
     else:
         engine = make_engine(settings.engine, description)
-        latency_frames = engine.latency_frames
+        engine_frames = engine.latency_frames
         frames = receptive_field_frames(description.architecture) or _RECURRENT_WARM_UP_FRAMES
         own_patch = patch_for(description, settings.cabinet, rate_hz, is_outside=True)
         pedal.load_patch(own_patch, engine.process, frames)
-    # What the engine is late by is played on, and taken off the front.
-    audio = np.concatenate([audio, np.zeros(latency_frames, np.float32)])
-    made = np.empty_like(audio)
+    late_frames = pedal.latency_frames + engine_frames
+    made = np.empty(len(audio) + late_frames, np.float32)
     for start, stop in _blocks(len(audio), settings.block_frames):
         made[start:stop] = pedal.process_float(audio[start:stop])
         progress(stop - start)
-    return made[latency_frames:]
+    if late_frames:
+        made[len(audio) :] = pedal.process_float(np.zeros(late_frames, np.float32))
+    return made[late_frames:]
+
+
+def rate_notes(description: Description, rate_hz: int, settings: RenderSettings) -> list[str]:
+    """What is told of a model that is not at its own rate, or oversampled. Raises BadRequest."""
+    if settings.engine == "native":
+        notes = sentences(plan := plan_rates(description, rate_hz, settings.oversample))
+        return [f"{note} In the file that is made good." if plan.latency_frames else note for note in notes]
+    if rate_hz == description.sample_rate_hz:
+        return []
+    return [
+        f"{description.name} is made for {description.sample_rate_hz} Hz and the {settings.engine} engine plays it at "
+        f"{rate_hz} Hz as it is: its tone shifts a little. The native engine plays it right."
+    ]
 
 
 def _blocks(frames: int, block_frames: int) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | watch            |                                                    | state, and again at each change |
 | select           | model (id) or cabinet (id, or null for none)       | state             |
 | set              | any of: bypass, mute, normalise (bool), input_gain_db, gate_threshold_db,   | state             |
-|                  | level_db, knobs {name: value}                      |                   |
+|                  | level_db, oversample (1, 2 or 4), knobs {name: value} |                   |
 | import           | path (a file the panel may read), name             | item              |
 | rename           | item (id), name                                    | state             |
 | remove           | item (id)                                          | state             |
@@ -23,6 +23,7 @@ state = {
   "generation": 4,                      # of the patch last asked for (compare with status.generation)
   "bypass": false, "mute": false, "normalise": true,
   "input_gain_db": 0.0, "gate_threshold_db": -120.0, "level_db": 0.0,
+  "oversample": 1,                      # times the rate that the model runs at
   "knobs": {"Gain": 0.5},               # of the selected model
   "models":   [{"id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs": [{"name", "minimum",
                "maximum", "default", "unit", "heard"}], "loudness_db", "esr", "licence", "factory": bool,

@@ -1,6 +1,7 @@
 """Types of the compiled engine (`native/bindings.cpp`). Buffers are anything with the buffer protocol."""
 
 from collections.abc import Callable
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,23 @@ from typing_extensions import Buffer
 # it with bridge/layout.py.
 def shared_memory_layout() -> dict[str, dict[str, int]]: ...
 
-class Model:
-    """A model alone (render, bench, tests). `blob` comes from engine/packing.py."""
+class RatePlanDict(TypedDict):
+    """How a model plays at a session's rate (native/rates.hpp)."""
 
-    def __init__(self, blob: bytes, max_block_frames: int = 1024) -> None: ...
+    method: int
+    oversample: int
+    stretch: float
+    latency_frames: int
+
+class Model:
+    """A model alone (render, bench, tests). `blob` comes from engine/packing.py.
+
+    session_rate_hz: the rate of the audio, 0 for the model's own; oversample: 1, 2 or 4 (engine/rates.py).
+    """
+
+    def __init__(
+        self, blob: bytes, max_block_frames: int = 1024, session_rate_hz: int = 0, oversample: int = 1
+    ) -> None: ...
     knob_count: int
     latency_frames: int
     receptive_field_frames: int
@@ -83,9 +97,14 @@ class Pedal:
         """Time the last process() call took inside compiled code."""
 
     @property
+    def latency_frames(self) -> int:
+        """How late the patch that sounds comes out (a model at another rate, or oversampled)."""
+
+    @property
     def is_fading(self) -> bool: ...
     def reset(self) -> None: ...
 
+def rate_plan(kind: int, model_rate_hz: int, session_rate_hz: int, oversample: int) -> RatePlanDict: ...
 def cpu_features() -> str:
     """Vector width and instruction set this build uses, for people."""
 

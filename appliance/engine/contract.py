@@ -17,7 +17,7 @@ class ModelEngine(Protocol):
     """
 
     knob_count: int
-    latency_frames: int  # delay of the output against the input (0 for every engine so far)
+    latency_frames: int  # delay of the output against the input (0 but for a native model resampled or oversampled)
 
     def process(self, audio: Float32, knobs: Float32 | None = None) -> Float32:
         """Run one block.

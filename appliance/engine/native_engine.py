@@ -11,10 +11,20 @@ from appliance.formats.description import Description
 
 
 class NativeEngine:
-    """A description prepared for the compiled engine. `process` allocates only its result."""
+    """A description prepared for the compiled engine. `process` allocates only its result.
 
-    def __init__(self, description: Description, max_block_frames: int = 1024) -> None:
-        self._model = _native.Model(pack_model(description), max_block_frames)
+    session_rate_hz: the rate of the audio, None for the model's own. oversample: 1, 2 or 4 (`rates.py`).
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        max_block_frames: int = 1024,
+        *,
+        session_rate_hz: int | None = None,
+        oversample: int = 1,
+    ) -> None:
+        self._model = _native.Model(pack_model(description), max_block_frames, session_rate_hz or 0, oversample)
         self.knob_count = self._model.knob_count
         self.latency_frames = self._model.latency_frames
 

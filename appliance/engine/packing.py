@@ -38,7 +38,7 @@ from appliance.formats.stack import Stack
 MODEL_MAGIC = int.from_bytes(b"AMDL", "little")
 MODEL_VERSION = 2
 PATCH_MAGIC = int.from_bytes(b"PTCH", "little")
-PATCH_VERSION = 1
+PATCH_VERSION = 2
 
 # The order of `enum class Act` in native/activations.hpp.
 _ACTS = (
@@ -96,6 +96,11 @@ class _Writer:
                 self.array(weights)
 
 
+def kind_number(architecture: Architecture) -> int:
+    """The number of a family: `enum class ModelKind` in native/model.hpp."""
+    return _KINDS.index(type(architecture))
+
+
 def pack_model(description: Description) -> bytes:
     """The model blob of a description. Pure; may take milliseconds for large models.
 
@@ -109,7 +114,7 @@ def pack_model(description: Description) -> bytes:
             "(appliance render, appliance bench engine). "
             "For the pedal use a .nam, GuitarML, AIDA-X or RTNeural file, or one from this pedal's trainer."
         )
-    writer.u32(MODEL_MAGIC, MODEL_VERSION, _KINDS.index(type(architecture)))
+    writer.u32(MODEL_MAGIC, MODEL_VERSION, kind_number(architecture))
     writer.u32(description.sample_rate_hz, 1 + len(description.knobs))
     writer.f32(10 ** (description.input_gain_db / 20), 10 ** (description.output_gain_db / 20))
     writer.u32(int(isinstance(architecture, Recurrent | Stack) and architecture.skip))
@@ -211,6 +216,7 @@ def pack_patch(
     model_blob: bytes,
     cabinet: Array | None = None,
     normalise_gain_db: float = 0.0,
+    oversample: int = 1,
     knob_count: int | None = None,
 ) -> bytes:
     """The patch the audio process loads.
@@ -218,16 +224,16 @@ def pack_patch(
     model_blob: from `pack_model`, or b"" for no model (the guitar goes straight to the cabinet).
     cabinet: impulse response, float32 (frames,), already at `sample_rate_hz`; None for none.
     normalise_gain_db: what brings the model to the common loudness; applied while the controls' NORMALISE flag is set.
+    oversample: 1, 2 or 4; how many times the session's rate the model runs at (`engine/rates.py`).
     knob_count: of a model that is not in the patch but put in its place (`Pedal.load_patch`); else the blob's own.
     """
+    knobs = _knob_count(model_blob) if knob_count is None else knob_count
     frames = np.zeros(0, np.float32) if cabinet is None else np.ascontiguousarray(cabinet, dtype="<f4")
     body = b"".join(
         (
             struct.pack("<2I", generation, sample_rate_hz),
             struct.pack("<f", 10 ** (normalise_gain_db / 20)),
-            struct.pack(
-                "<3I", len(model_blob), len(frames), _knob_count(model_blob) if knob_count is None else knob_count
-            ),
+            struct.pack("<4I", len(model_blob), len(frames), knobs, oversample),
             model_blob,
             frames.tobytes(),
         )

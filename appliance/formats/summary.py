@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from appliance.engine.contract import Float32, ModelEngine
+from appliance.engine.rates import plan_rates, sentences
 from appliance.formats.description import (
     Description,
     architecture_name,
@@ -42,6 +43,7 @@ def summarise(
     field_frames = receptive_field_frames(architecture)
     self_test = run_self_test(description, make_engine) if make_engine is not None else None
     notes = notes_for(description, playing_rate_hz)
+    plan = plan_rates(description, playing_rate_hz)
     if len(sizes) > 1:
         notes.insert(0, f"The file holds {len(sizes)} sizes of this model; the biggest is played.")
     if self_test is not None and not self_test["passed"]:
@@ -64,6 +66,12 @@ def summarise(
         "output_gain_db": description.output_gain_db,
         "esr": description.esr,
         "licence": description.licence,
+        "playing": {
+            "rate_hz": playing_rate_hz,
+            "method": plan.method.name.lower(),
+            "latency_frames": plan.latency_frames,
+            "latency_ms": round(plan.latency_ms, 3),
+        },
         "receptive_field_frames": field_frames,
         "receptive_field_ms": None if field_frames is None else 1e3 * field_frames / description.sample_rate_hz,
         "multiply_adds_per_sample": multiply_adds_per_sample(architecture),
@@ -82,17 +90,9 @@ def notes_for(description: Description, playing_rate_hz: int = PLAYING_RATE_HZ) 
             f"The file does not tell its sample rate; {spaced(rate)} Hz is assumed, "
             f"as usual for {description.source_format.split(' ')[0]} models."
         )
-    if rate != playing_rate_hz:
-        percent = 100.0 * (playing_rate_hz / rate - 1.0)
-        change = (
-            f"up by {percent:.0f} %, a little brighter" if percent > 0 else f"down by {-percent:.0f} %, a little darker"
-        )
-        notes.append(
-            f"Made for {spaced(rate)} Hz and played at {spaced(playing_rate_hz)} Hz without resampling: "
-            f"its filters move {change}."
-        )
     if isinstance(description.architecture, ForeignGraph):
         notes.append("An ONNX graph of its own: it plays only offline, with --engine onnx, not in the pedal.")
+    notes += sentences(plan_rates(description, playing_rate_hz))
     if any(knob.name.startswith("Knob ") for knob in description.knobs):
         notes.append("The file does not name its knobs.")
     if description.esr is not None and description.esr > _HIGH_ESR:

@@ -90,6 +90,7 @@ class Panel:
                 "input_gain_db": state.input_gain_db,
                 "gate_threshold_db": state.gate_threshold_db,
                 "level_db": state.level_db,
+                "oversample": state.oversample,
                 "knobs": knob_positions(state, self._knobs()),
                 "models": [item.to_state() for item in self._library.models()],
                 "cabinets": [item.to_state() for item in self._library.cabinets()],
@@ -130,7 +131,13 @@ class Panel:
         with self._changed:
             wanted = with_settings(self._state, fields, self._knobs())
             if wanted != self._state:
-                self._state = wanted
+                before, self._state = self._state, wanted
+                if wanted.oversample != before.oversample:  # the model is prepared anew, and faded to
+                    try:
+                        self._write_patch()
+                    except ApplianceError:
+                        self._state = before
+                        raise
                 self._publish()
                 self._note_change()
         return {}
@@ -255,7 +262,13 @@ class Panel:
 
     def _write(self, model: str | None, cabinet: str | None) -> None:
         generation = self._generation % _GENERATIONS + 1  # never 0, which means none
-        path = self._patches.write(generation=generation, sample_rate_hz=self._rate_hz, model=model, cabinet=cabinet)
+        path = self._patches.write(
+            generation=generation,
+            sample_rate_hz=self._rate_hz,
+            model=model,
+            cabinet=cabinet,
+            oversample=self._state.oversample,
+        )
         self._generation, self._patch = generation, str(path)
 
     def _publish(self) -> None:

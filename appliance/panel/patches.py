@@ -26,7 +26,9 @@ class PatchWriter:
         self._ready: tuple[str, int, npt.NDArray[np.float32]] | None = None  # the cabinet used last, at its rate
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
 
-    def write(self, *, generation: int, sample_rate_hz: int, model: str | None, cabinet: str | None) -> Path:
+    def write(
+        self, *, generation: int, sample_rate_hz: int, model: str | None, cabinet: str | None, oversample: int = 1
+    ) -> Path:
         """Write the patch for these library items (None: no model, no cabinet) and remove old ones.
 
         Raises NotFound, StorageError.
@@ -38,6 +40,7 @@ class PatchWriter:
             model_blob=self._library.model_blob(model) if model is not None else b"",
             cabinet=self._cabinet(cabinet, sample_rate_hz) if cabinet is not None else None,
             normalise_gain_db=normalise_gain_db(loudness_db) if loudness_db is not None else 0.0,
+            oversample=oversample,
         )
         path = self._folder / f"{generation}.patch"
         temporary = self._folder / f".{generation}.tmp"

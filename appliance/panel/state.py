@@ -22,7 +22,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "level_db": (-60.0, 20.0),
 }
 SWITCHES = ("bypass", "mute", "normalise")
-SETTINGS = (*SWITCHES, *RANGES, "knobs")
+SETTINGS = (*SWITCHES, *RANGES, "oversample", "knobs")
+OVERSAMPLING = (1, 2, 4)  # times the session's rate that the model runs at
 _REMEMBERED_MODELS = 1000  # with a library of that size, none is forgotten
 
 
@@ -38,6 +39,7 @@ class LiveState:
     input_gain_db: float = 0.0
     gate_threshold_db: float = GATE_OFF_DB
     level_db: float = 0.0
+    oversample: int = 1  # one of OVERSAMPLING
     knobs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
@@ -72,6 +74,11 @@ def with_settings(state: LiveState, wanted: Mapping[str, Any], knobs: Sequence[K
                 changes[name] = _clamp(number, *RANGES[name])
             else:
                 faults.append(f"{name} is a number of decibels, not {_shown(value)}")
+        elif name == "oversample":
+            if _is_oversampling(value):
+                changes[name] = value
+            else:
+                faults.append(f"oversample is {', '.join(map(str, OVERSAMPLING))} times, not {_shown(value)}")
         elif name == "knobs":
             changes["knobs"] = _with_knobs(state, value, knobs, faults)
         else:
@@ -95,6 +102,8 @@ def from_json(content: Any) -> LiveState:
     for name, limits in RANGES.items():
         if (number := _number(content.get(name))) is not None:
             fields[name] = _clamp(number, *limits)
+    if _is_oversampling(content.get("oversample")):
+        fields["oversample"] = content["oversample"]
     kept = content.get("knobs")
     if isinstance(kept, dict):
         fields["knobs"] = {
@@ -127,6 +136,10 @@ def _with_knobs(
     while len(others) >= _REMEMBERED_MODELS:
         del others[next(iter(others))]
     return {**others, state.model or "": positions}
+
+
+def _is_oversampling(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value in OVERSAMPLING
 
 
 def _number(value: Any) -> float | None:

@@ -85,7 +85,7 @@ def _finite(value: Any, name: str) -> float:
 
 def settings_from(body: dict[str, Any]) -> dict[str, Any]:
     """Fields of a `set` request, each of its right kind. Raises RefusedError (400) in words."""
-    _only(body, "knobs", *_SWITCHES, *_AMOUNTS)
+    _only(body, "knobs", "oversample", *_SWITCHES, *_AMOUNTS)
     if not body:
         raise bad("Nothing to set.")
     wanted: dict[str, Any] = {}
@@ -96,6 +96,10 @@ def settings_from(body: dict[str, Any]) -> dict[str, Any]:
             wanted[name] = value
         elif name in _AMOUNTS:
             wanted[name] = _finite(value, name)
+        elif name == "oversample":
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise bad("oversample must be 1, 2 or 4.")
+            wanted[name] = value
         else:
             if not isinstance(value, dict) or len(value) > MAX_KNOBS:
                 raise bad(f"knobs must be an object of at most {MAX_KNOBS} names with their values.")

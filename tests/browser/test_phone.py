@@ -102,10 +102,19 @@ def test_level_dial_and_normalise_switch_reach_the_panel(phone: Any, pedal: Runn
     level.press("ArrowDown")
     eventually("half a decibel less", lambda: pedal.state()["level_db"] == before - 0.5)
     was = pedal.state()["normalise"]
-    phone.locator(".toggle-words").tap()
+    phone.locator("label[for=normalise] .toggle-words").tap()
     eventually("the switch flips", lambda: pedal.state()["normalise"] is not was)
-    phone.locator(".toggle-words").tap()
+    phone.locator("label[for=normalise] .toggle-words").tap()
     eventually("and back", lambda: pedal.state()["normalise"] is was)
+
+
+def test_oversampling_is_chosen_on_the_page_and_played(phone: Any, pedal: RunningPedal) -> None:
+    for choice in ("4", "1"):
+        generation = pedal.status().generation
+        phone.locator("#oversample").select_option(choice)
+        eventually("the panel has it", lambda choice=choice: pedal.state()["oversample"] == int(choice))
+        eventually("the engine plays it", lambda before=generation: pedal.status().generation > before)
+    assert phone.locator("#oversample").input_value() == "1"
 
 
 def test_a_web_page_is_refused_in_words_and_the_sound_goes_on(phone: Any, pedal: RunningPedal, tmp_path: Path) -> None:

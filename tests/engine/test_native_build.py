@@ -82,7 +82,21 @@ def test_every_family_whole_and_damaged_passes_the_sanitizers(tmp_path: Path) ->
             pack_patch(generation=1, sample_rate_hz=RATE_HZ, model_blob=pack_model(description), cabinet=cabinet)
         )
         files += [str(blob), str(patch)]
-    done = subprocess.run([program, str(RATE_HZ), *files], capture_output=True, text=True, check=False)
+    _exercise(program, RATE_HZ, files)
+    files = []
+    for name, description in families().items():
+        for oversample in (1, 4):
+            patch = tmp_path / f"{name}-{oversample}.patch"
+            blob_bytes = pack_model(description)
+            patch.write_bytes(
+                pack_patch(generation=1, sample_rate_hz=44_100, model_blob=blob_bytes, oversample=oversample)
+            )
+            files.append(str(patch))
+    _exercise(program, 44_100, files)
+
+
+def _exercise(program: Path, rate_hz: int, files: list[str]) -> None:
+    done = subprocess.run([program, str(rate_hz), *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     assert f"{len(files)} exercised" in done.stdout
 
@@ -102,10 +116,18 @@ def test_a_playing_pedal_never_touches_the_heap_and_the_counter_bites(tmp_path: 
         quiet = _count(program, patches)
         assert quiet == (0, 12), f"{name}: (heap calls, swaps)"
     assert _count(program, patches, "bite") == (2, 12)
+    # At another rate and oversampled: delayed state, resampler, half-band filters.
+    for name in ("lstm_knobs", "general"):
+        for generation in range(1, 40):
+            patch = pack_patch(
+                generation=generation, sample_rate_hz=44_100, model_blob=pack_model(families()[name]), oversample=2
+            )
+            (patches / f"{generation}.patch").write_bytes(patch)
+        assert _count(program, patches, rate_hz=44_100) == (0, 12), name
 
 
-def _count(program: Path, patches: Path, *more: str) -> tuple[int, int]:
-    done = subprocess.run([program, str(RATE_HZ), str(patches), *more], capture_output=True, text=True, check=False)
+def _count(program: Path, patches: Path, *more: str, rate_hz: int = RATE_HZ) -> tuple[int, int]:
+    done = subprocess.run([program, str(rate_hz), str(patches), *more], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()
     return int(words[0]), int(words[3])

@@ -113,12 +113,36 @@ def test_an_empty_pedal_publishes_a_patch_that_passes_the_guitar_through(tmp_pat
 def test_the_state_has_the_fields_the_table_of_commands_names(bench: Bench) -> None:
     assert set(bench.state) == {
         "revision", "model", "cabinet", "generation", "bypass", "mute", "normalise", "input_gain_db",
-        "gate_threshold_db", "level_db", "knobs", "models", "cabinets", "message",
+        "gate_threshold_db", "level_db", "oversample", "knobs", "models", "cabinets", "message",
     }  # fmt: skip
     assert set(bench.state["models"][0]) == {
         "id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs", "loudness_db", "esr",
         "licence", "factory", "notes", "pi_estimates",
     }  # fmt: skip
+
+
+def test_oversampling_prepares_the_same_sound_anew_and_is_kept(bench: Bench) -> None:
+    bench.ask("select", model=bench.ids["OD"], cabinet=None)
+    before = bench.controls.generation
+    state = bench.ask("set", oversample=2)["state"]
+    assert (state["oversample"], state["generation"]) == (2, before + 1)
+    assert bench.controls.generation == before + 1
+    pedal = _native.Pedal(48_000, 64)
+    pedal.load_patch(bench.patch)
+    assert pedal.latency_frames == 29
+    bench.ask("set", oversample=2, level_db=-1.0)
+    assert bench.controls.generation == before + 1  # nothing to prepare
+    bench.panel.close()
+    bench.switch_on()
+    assert bench.state["oversample"] == 2
+
+
+def test_oversampling_that_cannot_be_prepared_is_not_set(bench: Bench) -> None:
+    bench.ask("select", model=bench.ids["OD"])
+    shutil.rmtree(bench.folder / "data" / "models" / bench.ids["OD"])
+    with pytest.raises((NotFound, StorageError)):
+        bench.ask("set", oversample=4)
+    assert bench.state["oversample"] == 1
 
 
 def test_choosing_publishes_a_patch_the_engine_plays_and_the_knobs_it_needs(bench: Bench) -> None:

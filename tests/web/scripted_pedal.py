@@ -111,6 +111,7 @@ class ScriptedPanel:
             "input_gain_db": 0.0,
             "gate_threshold_db": -120.0,
             "level_db": 0.0,
+            "oversample": 1,
             "knobs": {"Drive": 0.62},
             "models": copy.deepcopy(MODELS),
             "cabinets": copy.deepcopy(CABINETS),

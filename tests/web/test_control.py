@@ -39,10 +39,11 @@ def test_no_cabinet_is_a_choice(pedal: ScriptedPedal, phone: FlaskClient) -> Non
 
 
 def test_switches_amounts_and_knobs_reach_the_panel(pedal: ScriptedPedal, phone: FlaskClient) -> None:
-    change = {"bypass": True, "level_db": -3.5, "knobs": {"Drive": 0.25}}
+    change = {"bypass": True, "level_db": -3.5, "oversample": 4, "knobs": {"Drive": 0.25}}
     assert phone.post("/api/set", json=change).status_code == 200
     assert pedal.panel.state["bypass"] is True
     assert pedal.panel.state["level_db"] == -3.5
+    assert pedal.panel.state["oversample"] == 4
     assert pedal.panel.state["knobs"] == {"Drive": 0.25}
 
 
@@ -58,6 +59,7 @@ def test_rename_and_remove(pedal: ScriptedPedal, phone: FlaskClient) -> None:
     [
         ("select", {"model": "gone"}, 404, "no model 'gone'"),
         ("remove", {"item": "m-clean"}, 403, "came with the pedal"),
+        ("set", {"oversample": "2"}, 400, "oversample must be 1, 2 or 4"),
         ("select", {}, 400, "either a model or a cabinet"),
         ("select", {"model": "a", "cabinet": "b"}, 400, "either a model or a cabinet"),
         ("select", {"model": "x" * 500}, 400, "id of an item"),

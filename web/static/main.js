@@ -120,6 +120,7 @@ function render() {
   renderKnobs(model);
   FIXED.forEach((knob, index) => settled(knob.key) && fixedDials[index].show(Math.max(knob.minimum, state[knob.key])));
   if (settled("normalise")) byId("normalise").checked = state.normalise;
+  if (settled("oversample")) byId("oversample").value = String(state.oversample ?? 1);
   markLists(now, pending);
 }
 
@@ -202,6 +203,7 @@ const showMeters = metersOnPage();
 byId("previous").addEventListener("click", () => step(-1));
 byId("next").addEventListener("click", () => step(1));
 byId("normalise").addEventListener("change", (event) => touch("normalise", { normalise: event.target.checked }));
+byId("oversample").addEventListener("change", (event) => touch("oversample", { oversample: Number(event.target.value) }));
 byId("files").addEventListener("change", (event) => {
   const files = [...event.target.files];
   event.target.value = ""; // so that the same file can be chosen again

@@ -19,9 +19,9 @@
 #include "clocked_loop.hpp"
 #include "convolver.hpp"
 #include "direct_fir.hpp"
-#include "model.hpp"
 #include "peak.hpp"
 #include "pedal.hpp"
+#include "played_model.hpp"
 #include "simd.hpp"
 
 namespace nb = nanobind;
@@ -59,7 +59,8 @@ Block new_block(size_t frames) {
 // A model alone, with knobs as Python gives them: (knobs,) held, or (knobs, frames).
 class PyModel {
  public:
-  PyModel(nb::bytes blob, int max_block_frames) : model_(blob.c_str(), blob.size(), max_block_frames) {}
+  PyModel(nb::bytes blob, int max_block_frames, int session_rate_hz, int oversample)
+      : model_(blob.c_str(), blob.size(), max_block_frames, session_rate_hz, oversample) {}
 
   Block process(const Audio& audio, std::optional<nb::ndarray<const float, nb::c_contig, nb::device::cpu>> knobs) {
     const auto frames = static_cast<int>(audio.shape(0));
@@ -97,7 +98,7 @@ class PyModel {
     return taken;
   }
 
-  Model model_;
+  PlayedModel model_;
 };
 
 // A Python engine inside the chain. Holds the interpreter lock: offline use.
@@ -374,6 +375,16 @@ nb::dict shared_memory_layout() {
   return layout;
 }
 
+nb::dict rate_plan(int kind, int model_rate_hz, int session_rate_hz, int oversample) {
+  const RatePlan plan = plan_rates(static_cast<ModelKind>(kind), model_rate_hz, session_rate_hz, oversample);
+  nb::dict told;
+  told["method"] = static_cast<int>(plan.method);
+  told["oversample"] = plan.oversample;
+  told["stretch"] = plan.stretch;
+  told["latency_frames"] = plan.latency_frames;
+  return told;
+}
+
 std::string cpu_features() {
   return std::to_string(kLanes) + " lanes, " + std::to_string(kRegisters) + " registers";
 }
@@ -384,10 +395,13 @@ NB_MODULE(_native, module) {
   module.doc() = "The compiled engine: models and the chain.";
   module.def("shared_memory_layout", &shared_memory_layout);
   module.def("cpu_features", &cpu_features);
+  module.def("rate_plan", &rate_plan, nb::arg("kind"), nb::arg("model_rate_hz"), nb::arg("session_rate_hz"),
+             nb::arg("oversample"));
   module.def("peak_gflops", &peak_gflops);
 
   nb::class_<PyModel>(module, "Model")
-      .def(nb::init<nb::bytes, int>(), nb::arg("blob"), nb::arg("max_block_frames") = Model::kChunkFrames)
+      .def(nb::init<nb::bytes, int, int, int>(), nb::arg("blob"), nb::arg("max_block_frames") = Model::kChunkFrames,
+           nb::arg("session_rate_hz") = 0, nb::arg("oversample") = 1)
       .def_prop_ro("knob_count", [](PyModel& self) { return self.model_.knob_count(); })
       .def_prop_ro("latency_frames", [](PyModel& self) { return self.model_.latency_frames(); })
       .def_prop_ro("receptive_field_frames", [](PyModel& self) { return self.model_.receptive_field(); })
@@ -413,6 +427,7 @@ NB_MODULE(_native, module) {
       .def("count_xrun", [](PyPedal& self) { self.pedal().count_xrun(); })
       .def("count_recovery", [](PyPedal& self) { self.pedal().count_recovery(); })
       .def_prop_ro("last_engine_ns", [](PyPedal& self) { return self.pedal().last_engine_ns(); })
+      .def_prop_ro("latency_frames", [](PyPedal& self) { return self.pedal().latency_frames(); })
       .def_prop_ro("is_fading", [](PyPedal& self) { return self.pedal().is_fading(); })
       .def("reset", [](PyPedal& self) { self.pedal().reset(); });
 

@@ -16,7 +16,14 @@ struct BadBlob : std::invalid_argument {
 
 class BlobReader {
  public:
-  BlobReader(const void* data, size_t bytes) : at_(static_cast<const uint8_t*>(data)), left_(bytes) {}
+  // stretch: how many times faster than it was trained the network will run (docs/rates.md).
+  BlobReader(const void* data, size_t bytes, double stretch = 1.0)
+      : at_(static_cast<const uint8_t*>(data)), left_(bytes), stretch_(stretch) {}
+
+  // A network that is built from this stream multiplies its delays by it. Convolutions need whole numbers: Model sees
+  // to that.
+  double stretch() const { return stretch_; }
+  int whole_stretch() const { return static_cast<int>(stretch_); }
 
   uint32_t u32() {
     uint32_t value;
@@ -70,6 +77,7 @@ class BlobReader {
 
   const uint8_t* at_;
   size_t left_;
+  double stretch_;
 };
 
 }  // namespace appliance

@@ -24,7 +24,7 @@ class ConvNet final : public Network {
       const int outputs = blob.integer("channels", 1, kMaxChannels);
       const int block_inputs = blob.integer("block inputs", 1, kMaxChannels);
       const int taps = blob.integer("taps", 1, kMaxTaps);
-      const int dilation = blob.integer("dilation", 1, kMaxDilation);
+      const int dilation = blob.integer("dilation", 1, kMaxDilation) * blob.whole_stretch();
       if (block_inputs != previous) throw BadBlob("prepared model: the width of a block does not fit the one before");
       const int past_frames = budget_.past_frames(block_inputs, taps, dilation);
       Block block;

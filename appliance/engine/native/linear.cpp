@@ -34,6 +34,14 @@ std::unique_ptr<Network> make_linear(BlobReader& blob, int inputs, int max_frame
   const int taps = blob.integer("taps", 1, kMaxReceptiveField);
   std::vector<float> values = blob.floats(taps);
   const float bias = blob.f32();
+  if (const int stretch = blob.whole_stretch(); stretch > 1) {
+    // Zeros between the taps: the same response up to half the model's own rate, and no delay.
+    if (static_cast<int64_t>(taps) * stretch > kMaxReceptiveField)
+      throw BadBlob("prepared model: the receptive field is too long");
+    std::vector<float> spread((static_cast<size_t>(taps) - 1) * stretch + 1, 0.0f);
+    for (int tap = 0; tap < taps; ++tap) spread[static_cast<size_t>(tap) * stretch] = values[tap];
+    values.swap(spread);
+  }
   return std::make_unique<LinearNetwork>(std::move(values), bias, max_frames);
 }
 

@@ -27,21 +27,31 @@ std::unique_ptr<Network> make_network(int kind, BlobReader& blob, int inputs, in
   }
 }
 
-Model::Model(const void* blob, size_t bytes, int max_block_frames) {
-  BlobReader reader(blob, bytes);
+ModelHeader ModelHeader::read(BlobReader& reader) {
   if (reader.u32() != kMagic) throw BadBlob("this is not a prepared model");
   if (const uint32_t version = reader.u32(); version != kVersion)
     throw BadBlob("prepared for engine layout " + std::to_string(version) + ", this is " + std::to_string(kVersion) +
                   ": prepare the model file again");
-  const int kind = reader.integer("kind", 0, kKinds - 1);
-  sample_rate_hz_ = reader.integer("sample rate", 1000, 1000000);
-  const int inputs = reader.integer("inputs", 1, 1 + kMaxKnobs);
+  ModelHeader header;
+  header.kind = static_cast<ModelKind>(reader.integer("kind", 0, kKinds - 1));
+  header.sample_rate_hz = reader.integer("sample rate", 1000, 1000000);
+  header.inputs = reader.integer("inputs", 1, 1 + kMaxKnobs);
+  return header;
+}
+
+Model::Model(const void* blob, size_t bytes, int max_block_frames, double stretch) {
+  BlobReader reader(blob, bytes, stretch);
+  const ModelHeader header = ModelHeader::read(reader);
+  if (stretch < 1.0 || (header.kind != ModelKind::kRecurrent && stretch != reader.whole_stretch()))
+    throw BadBlob("this kind of model can't run at " + std::to_string(stretch) + " times its own rate");
+  sample_rate_hz_ = header.sample_rate_hz;
+  const int inputs = header.inputs;
   knob_count_ = inputs - 1;
   input_gain_ = reader.f32();
   output_gain_ = reader.f32();
   skip_ = reader.integer("skip", 0, 1) == 1;
   chunk_frames_ = std::min(std::max(max_block_frames, 1), kChunkFrames);
-  network_ = make_network(kind, reader, inputs, chunk_frames_);
+  network_ = make_network(static_cast<int>(header.kind), reader, inputs, chunk_frames_);
   if (network_->outputs() != 1) throw BadBlob("prepared model: it has more than one output");
   reader.expect_end();
   const int stride = round_up(chunk_frames_, kTileFrames) + kTileFrames;

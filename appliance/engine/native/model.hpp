@@ -40,15 +40,26 @@ class Network {
   virtual int receptive_field() const noexcept = 0;
 };
 
+enum class ModelKind : int { kWaveNet, kRecurrent, kConvNet, kLinear, kStack };
+
+// How every model blob begins.
+struct ModelHeader {
+  ModelKind kind = ModelKind::kWaveNet;
+  int sample_rate_hz = 0;
+  int inputs = 1;  // audio and knobs
+
+  static ModelHeader read(BlobReader& blob);
+};
+
 // A network with its gains and skip, fed from rows of any alignment, in blocks of any size.
 class Model {
  public:
   static constexpr int kChunkFrames = 1024;  // larger blocks are run in chunks of this
 
-  Model(const void* blob, size_t bytes, int max_block_frames);
+  // stretch: how many times faster than its own rate it will run; see PlayedModel, which is what players use.
+  Model(const void* blob, size_t bytes, int max_block_frames, double stretch = 1.0);
 
   int knob_count() const { return knob_count_; }
-  int latency_frames() const { return 0; }
   int receptive_field() const { return network_->receptive_field(); }
   int sample_rate_hz() const { return sample_rate_hz_; }
 

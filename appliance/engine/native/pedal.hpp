@@ -54,6 +54,8 @@ class Pedal {
   void count_xrun() noexcept;
   void count_recovery() noexcept;
   bool is_fading() const noexcept { return next_ != nullptr; }
+  // Of the patch that sounds; 0 for none.
+  int latency_frames() const noexcept { return current_ != nullptr ? current_->latency_frames() : 0; }
   int64_t last_engine_ns() const noexcept { return last_engine_ns_; }
 
  private:

@@ -11,6 +11,7 @@
 #include "activations.hpp"
 #include "model.hpp"
 #include "recurrent_fixed.hpp"
+#include "state_delay.hpp"
 
 namespace appliance {
 
@@ -27,7 +28,8 @@ struct Layer {
   Rows input_bias;      // [gate][vector]
   Rows hidden_bias;     // [vector]: GRU's recurrent bias of n; unused in LSTM (added into input_bias)
   Rows initial_h, initial_c;
-  Rows h, c;  // state
+  Rows h, c;         // state
+  StateDelay delay;  // on when the net runs faster than it was trained
 
   RecurrentKernel kernel = nullptr;  // for this width, with its own weights; null: the general way
   PackedRecurrent packed;
@@ -84,7 +86,8 @@ void general_step(Cell cell, Layer& layer, const float* x, Vec* scratch) {
 
 class RecurrentNetwork final : public Network, public RecurrentUnits {
  public:
-  RecurrentNetwork(BlobReader& blob, int inputs, int max_frames, bool has_head) : inputs_(inputs) {
+  RecurrentNetwork(BlobReader& blob, int inputs, int max_frames, bool has_head)
+      : inputs_(inputs), stretch_(blob.stretch()) {
     cell_ = static_cast<Cell>(blob.integer("cell", 0, 1));
     const int layer_count = blob.integer("layers", 1, kMaxLayers);
     size_t widest = 0;
@@ -103,13 +106,14 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
     reset();
   }
 
-  int receptive_field() const noexcept override { return kRecurrentSettleFrames; }
+  int receptive_field() const noexcept override { return static_cast<int>(kRecurrentSettleFrames * stretch_); }
   int hidden() const noexcept override { return layers_.back().hidden; }
 
   void reset() noexcept override {
     for (Layer& layer : layers_) {
       layer.h = layer.initial_h;
       layer.c = layer.initial_c;
+      layer.delay.fill(layer.initial_h.data(), layer.initial_c.data());
     }
   }
 
@@ -161,6 +165,19 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
   }
 
   void run_layer(Layer& layer, const float* x, int x_stride, Vec* out, int frames) noexcept {
+    if (!layer.delay.is_on()) {
+      step_layer(layer, x, x_stride, out, frames);
+      return;
+    }
+    for (int t = 0; t < frames; ++t) {
+      layer.delay.recall(layer.h.data(), layer.c.data());
+      step_layer(layer, x + static_cast<ptrdiff_t>(t) * x_stride, x_stride,
+                 out + static_cast<ptrdiff_t>(t) * layer.vectors, 1);
+      layer.delay.remember(layer.h.data(), layer.c.data());
+    }
+  }
+
+  void step_layer(Layer& layer, const float* x, int x_stride, Vec* out, int frames) noexcept {
     if (layer.kernel != nullptr) {
       layer.kernel(layer.packed, layer.h.data(), layer.c.data(), x, x_stride, out, frames);
       return;
@@ -223,10 +240,12 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
     }
     layer.initial_h = spread(blob.floats(layer.hidden), 1, layer.hidden, layer.vectors);
     layer.initial_c = spread(blob.floats(layer.hidden), 1, layer.hidden, layer.vectors);
+    layer.delay.prepare(stretch_, layer.vectors);
     return layer;
   }
 
   int inputs_;
+  double stretch_;
   Cell cell_ = Cell::kLstm;
   std::vector<Layer> layers_;
   Rows head_;

@@ -7,7 +7,7 @@ namespace appliance {
 
 namespace {
 constexpr uint32_t kPatchMagic = 0x48435450;  // "PTCH"
-constexpr uint32_t kPatchVersion = 1;
+constexpr uint32_t kPatchVersion = 2;
 }  // namespace
 
 Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, std::unique_ptr<OutsideModel> outside)
@@ -34,11 +34,12 @@ Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, 
   const uint32_t model_bytes = reader.u32();
   const uint32_t cabinet_frames = reader.u32();
   knob_count_ = reader.integer("knobs", 0, kMaxKnobs);
+  const int oversample = reader.integer("oversampling", 1, 4);
   const uint8_t* model = reader.bytes(model_bytes);
   const std::vector<float> cabinet = reader.floats(cabinet_frames);
   reader.expect_end();
   if (model_bytes > 0 && !outside_) {
-    model_ = std::make_unique<Model>(model, model_bytes, max_frames);
+    model_ = std::make_unique<PlayedModel>(model, model_bytes, max_frames, sample_rate_hz, oversample);
     if (model_->knob_count() != knob_count_) throw BadBlob("the patch and its model do not have the same knobs");
   }
   cabinet_frames_ = static_cast<int>(cabinet.size());

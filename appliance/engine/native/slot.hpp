@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "convolver.hpp"
-#include "model.hpp"
+#include "played_model.hpp"
 #include "shared_memory.hpp"
 #include "stages.hpp"
 
@@ -43,6 +43,9 @@ class Slot {
   // Takes over from the slot that sounds: its gate stays as open or closed as it is.
   void go_on_from(const Slot& other) noexcept { gate_.go_on_from(other.gate_); }
 
+  // How late the sound comes out, in frames.
+  int latency_frames() const noexcept { return model_ ? model_->latency_frames() : 0; }
+
   float gate_gain() const noexcept { return gate_.gain(); }
 
   // Empties every history; silent until the receptive field has passed.
@@ -55,7 +58,7 @@ class Slot {
   uint32_t generation_ = 0;
   float normalise_gain_ = 1.0f;
   int max_frames_;
-  std::unique_ptr<Model> model_;  // null: the signal goes straight to the cabinet
+  std::unique_ptr<PlayedModel> model_;  // null: the signal goes straight to the cabinet
   std::unique_ptr<OutsideModel> outside_;
   std::unique_ptr<Convolver> cabinet_;  // null: none
   int cabinet_frames_ = 0;

@@ -95,7 +95,7 @@ class WaveNet final : public Network {
       const int head_size = blob.integer("head size", 1, kMaxChannels);
       array.head_width = blob.integer("head width", 1, kMaxChannels);
       const int head_taps = blob.integer("head taps", 1, kMaxTaps);
-      const int head_dilation = blob.integer("head dilation", 1, kMaxDilation);
+      const int head_dilation = blob.integer("head dilation", 1, kMaxDilation) * blob.whole_stretch();
       const bool fits_inputs = array.input_size == 1 || array.input_size == inputs;
       if (index == 0 ? !fits_inputs : array.input_size != arrays_.back().channels)
         throw BadBlob("prepared model: the width of a layer array does not fit the one before");
@@ -266,7 +266,7 @@ class WaveNet final : public Network {
     layer.channels = array.channels;
     layer.bottleneck = array.bottleneck;
     const int taps = blob.integer("taps", 1, kMaxTaps);
-    const int dilation = blob.integer("dilation", 1, kMaxDilation);
+    const int dilation = blob.integer("dilation", 1, kMaxDilation) * blob.whole_stretch();
     const int past_frames = budget_.past_frames(layer.channels, taps, dilation);
     layer.gating = static_cast<Gating>(blob.integer("gating", 0, 2));
     const bool has_head = blob.integer("layer head", 0, 1) == 1;
@@ -311,8 +311,9 @@ class WaveNet final : public Network {
     const int taps = blob.integer("head stage taps", 1, kMaxTaps);
     stage.activation = Activation::read(blob);
     stage.activation.expect_channels(inputs);
-    const int past_frames = budget_.past_frames(inputs, taps, 1);
-    stage.convolution = read_convolution(blob, outputs, inputs, taps, 1, general_rows, true);
+    const int dilation = blob.whole_stretch();
+    const int past_frames = budget_.past_frames(inputs, taps, dilation);
+    stage.convolution = read_convolution(blob, outputs, inputs, taps, dilation, general_rows, true);
     stage.history = History(inputs, past_frames, max_frames, stagger);
     return stage;
   }
