@@ -13,6 +13,7 @@ from appliance.engine import _native
 from appliance.engine.packing import kind_number
 from appliance.errors import BadRequest
 from appliance.formats.description import Description
+from appliance.formats.foreign_graph import ForeignGraph
 
 OVERSAMPLING = (1, 2, 4)
 
@@ -33,7 +34,7 @@ class RatePlan:
     method: RateMethod
     model_rate_hz: int
     session_rate_hz: int
-    oversample: int  # as played: 1 for Linear models (no aliases) and stacks (can't be stretched)
+    oversample: int  # as played: 1 for Linear models, which make no aliases
     stretch: float  # the rate that the network runs at / its own
     latency_frames: int  # of the session
 
@@ -48,6 +49,8 @@ def plan_rates(description: Description, session_rate_hz: int, oversample: int =
     if oversample not in OVERSAMPLING:
         raise BadRequest(f"oversampling is {', '.join(map(str, OVERSAMPLING))} times; {oversample} was asked for.")
     rate_hz = description.sample_rate_hz
+    if isinstance(description.architecture, ForeignGraph):  # ONNX Runtime plays it as it is
+        return RatePlan(RateMethod.SAME, rate_hz, session_rate_hz, 1, 1.0, 0)
     told = _native.rate_plan(kind_number(description.architecture), rate_hz, session_rate_hz, oversample)
     return RatePlan(
         RateMethod(told["method"]),

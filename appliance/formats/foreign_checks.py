@@ -131,7 +131,7 @@ def _check_node(node: onnx.NodeProto, file: str) -> None:
 
 def _check_tensor(tensor: onnx.TensorProto, file: str) -> None:
     """Kind and size before the values are looked at; then every number finite."""
-    name = show(tensor.name if isinstance(tensor.name, str) else "?")
+    name = show(tensor.name)
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise UnsupportedModel(f"{file} keeps its weights in another file (external data). Export it as a single file.")
     kind = _TENSOR_KINDS.get(tensor.data_type)

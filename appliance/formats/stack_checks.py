@@ -41,6 +41,9 @@ class Check(Protocol):
     def array(self, name: str, array: Array, shape: tuple[int, ...]) -> None:
         """float32, of this shape, every value finite."""
 
+    def activation(self, place: str, activation: Activation, channels: int) -> None:
+        """Parameters that fit the channels."""
+
     def units(self, place: str, cell: Cell, layer: RecurrentLayer, inputs: int) -> int:
         """One recurrent layer; how many units it has."""
         ...

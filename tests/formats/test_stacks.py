@@ -115,8 +115,8 @@ def test_softmax_shares_one_among_the_channels_whatever_their_size() -> None:
         return played([spread, dense([[1.0]] + [[0.0]] * (len(logits) - 1))], [0.0])[0]
 
     assert share([1.0, 2.0, 3.0]) == pytest.approx(math.exp(1) / (math.exp(1) + math.exp(2) + math.exp(3)), abs=1e-6)
-    assert share([500.0, -500.0]) == pytest.approx(1.0, abs=1e-6)
-    assert share([-500.0, 500.0]) == pytest.approx(0.0, abs=1e-6)
+    assert share([900.0, -900.0]) == pytest.approx(1.0, abs=1e-6)
+    assert share([-900.0, 900.0]) == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("is_affine", [True, False])

@@ -19,11 +19,9 @@ RatePlan plan_rates(ModelKind kind, int model_rate_hz, int session_rate_hz, int 
   RatePlan plan;
   plan.model_rate_hz = model_rate_hz;
   plan.session_rate_hz = session_rate_hz;
-  // A Linear model makes no aliases; a stack has no delays to stretch that are known here.
-  const bool stretches = kind != ModelKind::kStack;
-  plan.oversample = kind == ModelKind::kLinear || !stretches ? 1 : oversample;
+  plan.oversample = kind == ModelKind::kLinear ? 1 : oversample;
   const int64_t running_hz = int64_t{session_rate_hz} * plan.oversample;
-  const bool whole = stretches ? running_hz % model_rate_hz == 0 : running_hz == model_rate_hz;
+  const bool whole = running_hz % model_rate_hz == 0;
   const bool delayed = kind == ModelKind::kRecurrent && running_hz > model_rate_hz;
   const int around = oversampling_latency_frames(plan.oversample);
   if (whole || delayed) {

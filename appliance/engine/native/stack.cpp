@@ -22,7 +22,7 @@ class Convolution final : public StackLayer {
     outputs_ = blob.integer("channels", 1, kMaxStackWidth);
     const int group_inputs = blob.integer("inputs of a group", 1, kMaxStackWidth);
     const int taps = blob.integer("taps", 1, kMaxTaps);
-    const int dilation = blob.integer("dilation", 1, kMaxDilation);
+    const int dilation = blob.integer("dilation", 1, kMaxDilation) * blob.whole_stretch();
     const int groups = blob.integer("groups", 1, kMaxStackWidth);
     if (group_inputs * groups != inputs || outputs_ % groups != 0)
       throw BadBlob("prepared model: the width of a layer does not fit the one before");
@@ -126,9 +126,7 @@ class Stack final : public Network {
     }
   }
 
-  int receptive_field() const noexcept override {
-    return budget_.receptive_field() + (has_units_ ? kRecurrentSettleFrames : 0);
-  }
+  int receptive_field() const noexcept override { return budget_.receptive_field() + settle_frames_; }
 
   void reset() noexcept override {
     for (auto& layer : layers_) layer->reset();
@@ -155,12 +153,12 @@ class Stack final : public Network {
     if (kind == StackKind::kConvolution)
       return std::make_unique<Convolution>(blob, inputs, max_frames, budget_, number);
     if (kind != StackKind::kUnits) return make_pointwise(kind, blob, inputs);
-    has_units_ = true;
+    settle_frames_ = kRecurrentSettleFrames * blob.whole_stretch();
     return std::make_unique<Units>(blob, inputs, max_frames);
   }
 
   int inputs_;
-  bool has_units_ = false;
+  int settle_frames_ = 0;  // of recurrent units
   HistoryBudget budget_;
   std::vector<std::unique_ptr<StackLayer>> layers_;
   std::vector<float> memory_[2];
