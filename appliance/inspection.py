@@ -67,7 +67,9 @@ def as_text(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _played(playing: dict[str, Any]) -> str:
+def _played(playing: dict[str, Any] | None) -> str:
+    if playing is None:
+        return "offline only, by ONNX Runtime"
     how = {
         "same": "as it is",
         "longer_delays": "with longer delays inside",

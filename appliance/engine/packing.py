@@ -231,7 +231,6 @@ def pack_patch(
     oversample: 1, 2 or 4; how many times the session's rate the model runs at (`engine/rates.py`).
     knob_count: of a model that is not in the patch but put in its place (`Pedal.load_patch`); else the blob's own.
     """
-    knobs = _knob_count(model_blob) if knob_count is None else knob_count
     frames = np.zeros(0, np.float32) if cabinet is None else np.ascontiguousarray(cabinet, dtype="<f4")
     body = b"".join(
         (

@@ -48,9 +48,6 @@ class Check(Protocol):
         """One recurrent layer; how many units it has."""
         ...
 
-    def activation(self, place: str, activation: Activation, channels: int) -> None:
-        """Parameters that fit so many channels."""
-
 
 def check_stack(stack: Stack, inputs: int, check: Check) -> None:
     """Raise BadModelFile for the first layer that doesn't fit the one before; the last must give one channel."""

@@ -43,7 +43,6 @@ def summarise(
     field_frames = receptive_field_frames(architecture)
     self_test = run_self_test(description, make_engine) if make_engine is not None else None
     notes = notes_for(description, playing_rate_hz)
-    plan = plan_rates(description, playing_rate_hz)
     if len(sizes) > 1:
         notes.insert(0, f"The file holds {len(sizes)} sizes of this model; the biggest is played.")
     if self_test is not None and not self_test["passed"]:
@@ -66,18 +65,25 @@ def summarise(
         "output_gain_db": description.output_gain_db,
         "esr": description.esr,
         "licence": description.licence,
-        "playing": {
-            "rate_hz": playing_rate_hz,
-            "method": plan.method.name.lower(),
-            "latency_frames": plan.latency_frames,
-            "latency_ms": round(plan.latency_ms, 3),
-        },
+        "playing": _playing(description, playing_rate_hz),
         "receptive_field_frames": field_frames,
         "receptive_field_ms": None if field_frames is None else 1e3 * field_frames / description.sample_rate_hz,
         "multiply_adds_per_sample": multiply_adds_per_sample(architecture),
         "self_test": self_test,
         "metadata": description.metadata,
         "notes": notes,
+    }
+
+
+def _playing(description: Description, rate_hz: int) -> dict[str, Any] | None:
+    if isinstance(description.architecture, ForeignGraph):
+        return None  # the pedal doesn't play it
+    plan = plan_rates(description, rate_hz)
+    return {
+        "rate_hz": rate_hz,
+        "method": plan.method.name.lower(),
+        "latency_frames": plan.latency_frames,
+        "latency_ms": round(plan.latency_ms, 3),
     }
 
 
