@@ -81,7 +81,7 @@ def serve(app: Flask, host: str, port: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the web process; returns an exit code."""
     options = build_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="web: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("waitress").setLevel(logging.WARNING)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # endless answers make its queue look long
     try:
@@ -90,12 +90,12 @@ def main(arguments: list[str] | None = None) -> int:
         )
         serve(app, options.host, options.port)
     except ApplianceError as error:
-        print(f"web: {error}", file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)  # noqa: T201
         return int(error.exit_code)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         print(  # noqa: T201
-            f"web: {options.host} port {options.port} can't be used: {reason}. Is a pedal running already? "
+            f"{options.host} port {options.port} can't be used: {reason}. Is a pedal running already? "
             "Stop it, or choose another port with --port.",
             file=sys.stderr,
         )
