@@ -305,11 +305,6 @@ def output_count(architecture: Architecture) -> int:
     return int((last.weight if isinstance(last, HeadStage) else last.head_weight).shape[0])
 
 
-def condition_count(network: WaveNet, knobs: int = 0) -> int:
-    """Rows D of a WaveNet's condition signal."""
-    return 1 + knobs if network.condition is None else output_count(network.condition)
-
-
 def receptive_field_frames(architecture: Architecture) -> int | None:
     """Frames of input that can still be heard in one output sample; None where there is no fixed end
     (recurrent models) or it can't be told (other people's graphs)."""

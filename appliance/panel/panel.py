@@ -20,7 +20,7 @@ from appliance.errors import ApplianceError, BadRequest, NotAllowed, NotFound, S
 from appliance.formats.description import Knob
 from appliance.library.store import Library
 from appliance.panel.patches import PatchWriter
-from appliance.panel.state import from_json, knob_positions, to_json, with_settings
+from appliance.panel.state import LiveState, from_json, knob_positions, to_json, with_settings
 
 STATE_SCHEMA = 1
 DEFAULT_RATE_HZ = 48_000  # until the audio process says at which rate it runs
@@ -115,11 +115,7 @@ class Panel:
                 chosen = fields["cabinet"]
                 wanted = replace(wanted, cabinet=chosen and self._library.cabinet(_identity(chosen)).id)
             before, self._state = self._state, wanted
-            try:
-                self._write_patch()
-            except ApplianceError:
-                self._state = before
-                raise
+            self._write_patch_or_keep(before)
             self._publish()
             self._message = None
             self._note_change()
@@ -133,11 +129,7 @@ class Panel:
             if wanted != self._state:
                 before, self._state = self._state, wanted
                 if wanted.oversample != before.oversample:  # the model is prepared anew, and faded to
-                    try:
-                        self._write_patch()
-                    except ApplianceError:
-                        self._state = before
-                        raise
+                    self._write_patch_or_keep(before)
                 self._publish()
                 self._note_change()
         return {}
@@ -251,6 +243,14 @@ class Panel:
 
     def _write_patch(self) -> None:
         self._write(self._state.model, self._state.cabinet)
+
+    def _write_patch_or_keep(self, before: LiveState) -> None:
+        """For the state that is wanted; where that can't be had, `before` stays in force and the error goes on."""
+        try:
+            self._write_patch()
+        except ApplianceError:
+            self._state = before
+            raise
 
     def _write_patch_of_what_is_left(self) -> None:
         for model, cabinet in ((None, self._state.cabinet), (self._state.model, None), (None, None)):

@@ -25,20 +25,6 @@ struct Rows {
         out(condition + job.condition_count * V) {}
 };
 
-// acc = bias + weight·c for rows of a matrix [..][conditions] whose first is given.
-template <int N, int V>
-APPLIANCE_INLINE void condition_rows(Vec (&acc)[N][V], const float* weight, const float* bias, const Job& job, int t) {
-  for (int row = 0; row < N; ++row)
-    for (int v = 0; v < V; ++v) acc[row][v] = splat(bias[row]);
-  for (int condition = 0; condition < job.condition_count; ++condition) {
-    const float* source = job.conditions[condition] + t;
-    for (int v = 0; v < V; ++v) {
-      const Vec x = load(source + v * kLanes);
-      for (int row = 0; row < N; ++row) acc[row][v] += weight[row * job.condition_count + condition] * x;
-    }
-  }
-}
-
 // values[row] = scale(c)·values[row] + shift(c) for all rows of the film.
 template <int V>
 void modulate(const Film& film, const Job& job, int t, Vec* values) {

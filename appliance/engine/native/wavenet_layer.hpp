@@ -63,19 +63,24 @@ std::optional<FixedShape> find_fixed(const Layer& layer);
 void general_layer(const Job& job);
 size_t general_scratch(const Layer& layer, int conditions);
 
-template <int Rows, int V>
-APPLIANCE_INLINE void start_tile(Vec (&acc)[Rows][V], const Job& job, int first_row, int t) {
-  const float* bias = job.layer->convolution.bias.data() + first_row;
-  const float* mixin = job.layer->mixin.data() + static_cast<ptrdiff_t>(first_row) * job.condition_count;
-  for (int row = 0; row < Rows; ++row)
+// acc = bias + weight·c for rows of a matrix [..][conditions] whose first is given.
+template <int N, int V>
+APPLIANCE_INLINE void condition_rows(Vec (&acc)[N][V], const float* weight, const float* bias, const Job& job, int t) {
+  for (int row = 0; row < N; ++row)
     for (int v = 0; v < V; ++v) acc[row][v] = splat(bias[row]);
   for (int condition = 0; condition < job.condition_count; ++condition) {
     const float* source = job.conditions[condition] + t;
     for (int v = 0; v < V; ++v) {
       const Vec x = load(source + v * kLanes);
-      for (int row = 0; row < Rows; ++row) acc[row][v] += mixin[row * job.condition_count + condition] * x;
+      for (int row = 0; row < N; ++row) acc[row][v] += weight[row * job.condition_count + condition] * x;
     }
   }
+}
+
+template <int Rows, int V>
+APPLIANCE_INLINE void start_tile(Vec (&acc)[Rows][V], const Job& job, int first_row, int t) {
+  const float* mixin = job.layer->mixin.data() + static_cast<ptrdiff_t>(first_row) * job.condition_count;
+  condition_rows(acc, mixin, job.layer->convolution.bias.data() + first_row, job, t);
 }
 
 template <int Rows, int V>
