@@ -57,7 +57,7 @@ struct Activation {
 
 // Rational x·P(x²)/Q(x²), our own minimax fit on |x| ≤ 7.95, beyond which tanh rounds to ±1: largest error 3.0e-7.
 APPLIANCE_INLINE Vec tanh_exact(Vec x) {
-  x = larger(smaller(x, splat(7.95f)), splat(-7.95f));
+  x = clamped(x, 7.95f);
   const Vec u = x * x;
   Vec p = u * 2.331997579e-11f - 1.461834798e-08f;
   p = p * u + 9.846382800e-06f;
@@ -67,7 +67,7 @@ APPLIANCE_INLINE Vec tanh_exact(Vec x) {
   Vec q = u * 2.366913571e-04f + 2.401184972e-02f;
   q = q * u + 4.630882544e-01f;
   q = q * u + 1.0f;
-  return x * p * reciprocal(q);
+  return quotient(x * p, q);
 }
 
 APPLIANCE_INLINE Vec sigmoid_exact(Vec x) {
@@ -87,7 +87,7 @@ APPLIANCE_INLINE Vec activate(Vec x, float slope) {
     case Act::kTanh:
       return tanh_exact(x);
     case Act::kHardtanh:
-      return larger(smaller(x, splat(1.0f)), splat(-1.0f));
+      return clamped(x, 1.0f);
     case Act::kRelu:
       return larger(x, zero);
     case Act::kLeakyRelu:
@@ -99,9 +99,9 @@ APPLIANCE_INLINE Vec activate(Vec x, float slope) {
     case Act::kHardswish:
       return x * smaller(larger(x + 3.0f, zero), splat(6.0f)) * (1.0f / 6.0f);
     case Act::kSoftsign:
-      return x * reciprocal(magnitude(x) + 1.0f);
+      return quotient(x, magnitude(x) + 1.0f);
     case Act::kSoftsigmoid:
-      return x * reciprocal(magnitude(x) + 1.0f) * 0.5f + 0.5f;
+      return quotient(x, magnitude(x) + 1.0f) * 0.5f + 0.5f;
     case Act::kPrelu:
       return x > zero ? x : x * slope;
     case Act::kLeakyHardtanh:  // has more parameters: below

@@ -123,4 +123,25 @@ APPLIANCE_INLINE void with_rows(int rows, Body body) {
   }
 }
 
+// Calls `body(std::integral_constant<int, inputs>)` for the widths people use, with 0 for any other.
+template <class Body>
+APPLIANCE_INLINE void with_inputs(int inputs, Body body) {
+  switch (inputs) {
+    case 1:
+      return body(std::integral_constant<int, 1>{});
+    case 2:
+      return body(std::integral_constant<int, 2>{});
+    case 3:
+      return body(std::integral_constant<int, 3>{});
+    case 4:
+      return body(std::integral_constant<int, 4>{});
+    case 8:
+      return body(std::integral_constant<int, 8>{});
+    case 16:
+      return body(std::integral_constant<int, 16>{});
+    default:
+      return body(std::integral_constant<int, 0>{});
+  }
+}
+
 }  // namespace appliance

@@ -41,7 +41,7 @@ class History {
       : channels_(channels),
         past_(past_frames),
         front_(round_up(past_frames, kAlignFrames)),
-        slack_(round_up(std::max({past_frames / 2, 4 * kTileFrames, max_frames}), kAlignFrames)),
+        slack_(round_up(std::max({past_frames, 4 * kTileFrames, max_frames}), kAlignFrames)),
         // Tiles may read and write up to a tile beyond the block.
         stride_(padded_stride(front_ + slack_ + kTileFrames)),
         start_(front_ + stagger * kTileFrames % slack_),

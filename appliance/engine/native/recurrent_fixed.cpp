@@ -24,7 +24,7 @@ void append(std::vector<Vec>& to, const float* values, int rows, int step, Scale
 // tanh with its polynomials evaluated in pairs (Estrin): a step of the network waits for it, so the shorter chain of
 // additions counts, not their number. The same fit as tanh_exact.
 APPLIANCE_INLINE Vec tanh_quick(Vec x) {
-  x = larger(smaller(x, splat(7.95f)), splat(-7.95f));
+  x = clamped(x, 7.95f);
   const Vec u = x * x;
   const Vec u2 = u * u;
   const Vec q = (u * 2.366913571e-04f + 2.401184972e-02f) * u2 + (u * 4.630882544e-01f + 1.0f);
@@ -32,7 +32,7 @@ APPLIANCE_INLINE Vec tanh_quick(Vec x) {
   const Vec p23 = u * 9.846382800e-06f + 2.982026332e-03f;
   const Vec p45 = u * 2.331997579e-11f - 1.461834798e-08f;
   const Vec p = (p45 * u2 + p23) * u2 + p01;
-  return x * p * reciprocal(q);
+  return quotient(x * p, q);
 }
 
 template <int shift, int... lane>
@@ -118,11 +118,32 @@ APPLIANCE_INLINE void add_inputs(Vec (&acc)[Count], const PackedRecurrent& layer
   }
 }
 
+// The first vector of units that needs vector `i` of the gates.
+template <int H>
+constexpr int first_use(int i) {
+  int first = vectors_of(H);
+  for (int row = i * kLanes; row < (i + 1) * kLanes && row < 4 * H; ++row)
+    if (row % H / kLanes < first) first = row % H / kLanes;
+  return first;
+}
+
+// Gates of the first units first: their columns of the next frame can then begin while the others are still at work.
+template <int H, int j, int... gate>
+APPLIANCE_INLINE void activate_for(Vec (&gates)[vectors_of(4 * H)], const PackedRecurrent& layer,
+                                   std::integer_sequence<int, gate...>) {
+  const auto one = [&](auto which) {
+    constexpr int i = decltype(which)::value;
+    if constexpr (first_use<H>(i) == j) gates[i] = tanh_quick(gates[i]) * layer.gain[i] + layer.offset[i];
+  };
+  (one(std::integral_constant<int, gate>{}), ...);
+}
+
 template <int H, int... unit>
-APPLIANCE_INLINE void update_lstm(const Vec (&gates)[vectors_of(4 * H)], Vec* h, Vec* c,
+APPLIANCE_INLINE void update_lstm(Vec (&gates)[vectors_of(4 * H)], const PackedRecurrent& layer, Vec* h, Vec* c,
                                   std::integer_sequence<int, unit...>) {
   const auto one = [&](auto which) {
     constexpr int j = decltype(which)::value;
+    activate_for<H, j>(gates, layer, std::make_integer_sequence<int, vectors_of(4 * H)>{});
     const Vec cell = slice<H + j * kLanes>(gates) * c[j] + slice<j * kLanes>(gates) * slice<2 * H + j * kLanes>(gates);
     c[j] = cell;
     h[j] = slice<3 * H + j * kLanes>(gates) * tanh_quick(cell);
@@ -137,8 +158,7 @@ APPLIANCE_INLINE void lstm_step(const PackedRecurrent& layer, Vec* h, Vec* c, co
   for (int i = 0; i < Count; ++i) acc[i] = layer.bias[i];
   add_inputs(acc, layer, x);
   add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(h), H);
-  for (int i = 0; i < Count; ++i) acc[i] = tanh_quick(acc[i]) * layer.gain[i] + layer.offset[i];
-  update_lstm<H>(acc, h, c, std::make_integer_sequence<int, vectors_of(H)>{});
+  update_lstm<H>(acc, layer, h, c, std::make_integer_sequence<int, vectors_of(H)>{});
 }
 
 template <int H, int... unit>

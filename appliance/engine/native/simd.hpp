@@ -48,7 +48,7 @@ APPLIANCE_INLINE Vec splat(float value) {
 
 // The three operations that compilers don't find by themselves in vector arithmetic: minimum and maximum become a
 // comparison and a blend, and a division stalls its unit for many cycles where an estimate and a Newton step or two do
-// (to 2e-7).
+// (to 2e-7). The dividend joins before the last step, which it need not wait for.
 #if defined(__AVX512F__)
 constexpr __mmask16 kAll = 0xFFFF;  // the unmasked intrinsics make GCC 12 warn of its own undefined operand
 APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
@@ -57,9 +57,9 @@ APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
 APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
   return _mm512_maskz_max_ps(kAll, a, b);
 }
-APPLIANCE_INLINE Vec reciprocal(Vec x) {
-  const Vec estimate = _mm512_maskz_rcp14_ps(kAll, x);
-  return estimate * (2.0f - x * estimate);
+APPLIANCE_INLINE Vec quotient(Vec a, Vec b) {
+  const Vec estimate = _mm512_maskz_rcp14_ps(kAll, b);
+  return a * estimate * (2.0f - b * estimate);
 }
 #elif defined(__AVX__)
 APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
@@ -68,9 +68,9 @@ APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
 APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
   return _mm256_max_ps(a, b);
 }
-APPLIANCE_INLINE Vec reciprocal(Vec x) {
-  const Vec estimate = _mm256_rcp_ps(x);
-  return estimate * (2.0f - x * estimate);
+APPLIANCE_INLINE Vec quotient(Vec a, Vec b) {
+  const Vec estimate = _mm256_rcp_ps(b);
+  return a * estimate * (2.0f - b * estimate);
 }
 #elif defined(__x86_64__)
 APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
@@ -79,9 +79,9 @@ APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
 APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
   return _mm_max_ps(a, b);
 }
-APPLIANCE_INLINE Vec reciprocal(Vec x) {
-  const Vec estimate = _mm_rcp_ps(x);
-  return estimate * (2.0f - x * estimate);
+APPLIANCE_INLINE Vec quotient(Vec a, Vec b) {
+  const Vec estimate = _mm_rcp_ps(b);
+  return a * estimate * (2.0f - b * estimate);
 }
 #elif defined(__aarch64__)
 APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
@@ -90,10 +90,10 @@ APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
 APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
   return vmaxq_f32(a, b);
 }
-APPLIANCE_INLINE Vec reciprocal(Vec x) {
-  Vec estimate = vrecpeq_f32(x);
-  estimate = vmulq_f32(estimate, vrecpsq_f32(x, estimate));
-  return vmulq_f32(estimate, vrecpsq_f32(x, estimate));
+APPLIANCE_INLINE Vec quotient(Vec a, Vec b) {
+  Vec estimate = vrecpeq_f32(b);
+  estimate = vmulq_f32(estimate, vrecpsq_f32(b, estimate));
+  return vmulq_f32(vmulq_f32(a, estimate), vrecpsq_f32(b, estimate));
 }
 #else
 APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
@@ -102,8 +102,29 @@ APPLIANCE_INLINE Vec smaller(Vec a, Vec b) {
 APPLIANCE_INLINE Vec larger(Vec a, Vec b) {
   return a > b ? a : b;
 }
-APPLIANCE_INLINE Vec reciprocal(Vec x) {
-  return 1.0f / x;
+APPLIANCE_INLINE Vec quotient(Vec a, Vec b) {
+  return a / b;
+}
+#endif
+
+// x kept within ±limit; and what lies `frames` (0 … kLanes) before `now`, `before` being the vector before it.
+#if defined(__AVX512DQ__)
+APPLIANCE_INLINE Vec clamped(Vec x, float limit) {
+  return _mm512_maskz_range_ps(kAll, x, splat(limit), 0b0010);  // the lesser magnitude, with the sign of x
+}
+APPLIANCE_INLINE Vec delayed(Vec before, Vec now, int frames) {
+  const __m512i lane = _mm512_set_epi32(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16);
+  return _mm512_permutex2var_ps(before, lane - _mm512_set1_epi32(frames), now);
+}
+#else
+APPLIANCE_INLINE Vec clamped(Vec x, float limit) {
+  return larger(smaller(x, splat(limit)), splat(-limit));
+}
+APPLIANCE_INLINE Vec delayed(Vec before, Vec now, int frames) {
+  float both[2 * kLanes];
+  store(both, before);
+  store(both + kLanes, now);
+  return load(both + kLanes - frames);
 }
 #endif
 APPLIANCE_INLINE float sum(Vec value) {

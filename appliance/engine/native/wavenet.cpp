@@ -12,34 +12,39 @@ namespace appliance {
 
 namespace {
 
-// Rows → rows by a convolution with bias, general widths: rechannel and head.
+template <int Rows, int Inputs>
+void convolve_group(const PackedConvolution& convolution, const float* weights, int first, const float* source,
+                    int source_stride, float* target, int target_stride, int frames) {
+  constexpr int V = vectors_for(Rows);
+  const auto tile = [&](auto width, int t) {
+    constexpr int kWidth = width.value;
+    Vec acc[Rows][kWidth];
+    for (int row = 0; row < Rows; ++row)
+      for (int v = 0; v < kWidth; ++v) acc[row][v] = splat(convolution.bias[first + row]);
+    convolve_tile<Rows, kWidth, Inputs>(acc, weights, source + t, source_stride, convolution.inputs, convolution.taps,
+                                        convolution.dilation);
+    for (int row = 0; row < Rows; ++row)
+      for (int v = 0; v < kWidth; ++v)
+        store(target + static_cast<ptrdiff_t>(first + row) * target_stride + t + v * kLanes, acc[row][v]);
+  };
+  int t = 0;
+  for (; t + V * kLanes <= round_up(frames, kLanes); t += V * kLanes) tile(std::integral_constant<int, V>{}, t);
+  for (; t < frames; t += kLanes) tile(std::integral_constant<int, 1>{}, t);
+}
+
+// Rows → rows by a convolution with bias: rechannel and head.
 void convolve_rows(const PackedConvolution& convolution, const float* source, int source_stride, float* target,
                    int target_stride, int frames) {
   const float* weights = convolution.weights.data();
   for (int first = 0; first < convolution.outputs;) {
     const int rows = general_rows(convolution.outputs - first);
     with_rows(rows, [&](auto fixed) {
-      constexpr int Rows = fixed.value;
-      constexpr int V = vectors_for(Rows);
-      const auto tile = [&](auto width, int t) {
-        constexpr int kWidth = width.value;
-        Vec acc[Rows][kWidth];
-        for (int row = 0; row < Rows; ++row)
-          for (int v = 0; v < kWidth; ++v) acc[row][v] = splat(convolution.bias[first + row]);
-        const float* end = convolve_tile<Rows, kWidth, 0>(acc, weights, source + t, source_stride, convolution.inputs,
-                                                          convolution.taps, convolution.dilation);
-        for (int row = 0; row < Rows; ++row)
-          for (int v = 0; v < kWidth; ++v)
-            store(target + static_cast<ptrdiff_t>(first + row) * target_stride + t + v * kLanes, acc[row][v]);
-        return end;
-      };
-      const float* end = weights;
-      int t = 0;
-      for (; t + V * kLanes <= round_up(frames, kLanes); t += V * kLanes)
-        end = tile(std::integral_constant<int, V>{}, t);
-      for (; t < frames; t += kLanes) end = tile(std::integral_constant<int, 1>{}, t);
-      weights = end;
+      with_inputs(convolution.inputs, [&](auto inputs) {
+        convolve_group<fixed.value, inputs.value>(convolution, weights, first, source, source_stride, target,
+                                                  target_stride, frames);
+      });
     });
+    weights += static_cast<ptrdiff_t>(rows) * convolution.inputs * convolution.taps;
     first += rows;
   }
 }
@@ -71,6 +76,7 @@ struct LayerArray {
   PackedConvolution rechannel;
   std::vector<Layer> layers;
   std::vector<LayerKernel> kernels;
+  ShortKernel short_kernel = nullptr;  // for blocks of one vector, if all layers are of one shape that has one
   PackedConvolution head;
   History head_history;  // of the head sum, which the head convolution reads
 };
@@ -107,6 +113,8 @@ class WaveNet final : public Network {
         const Layer& layer = array.layers.back();
         const auto fixed = find_kernel(layer);
         array.kernels.push_back(fixed ? fixed->kernel : general_layer);
+        const ShortKernel short_kernel = fixed ? fixed->short_kernel : nullptr;
+        array.short_kernel = number == 0 || array.short_kernel == short_kernel ? short_kernel : nullptr;
         scratch = std::max(scratch, general_scratch(layer, conditions_));
       }
       array.head = read_convolution(blob, head_size, array.head_width, head_taps, head_dilation, general_rows, true);
@@ -185,7 +193,8 @@ class WaveNet final : public Network {
   // The head sum of the first array starts at nothing (the others' at the head before).
   static void clear_rows(History& rows, int frames) noexcept {
     for (int channel = 0; channel < rows.channels(); ++channel)
-      std::fill_n(rows.now() + static_cast<ptrdiff_t>(channel) * rows.stride(), round_up(frames, kLanes), 0.0f);
+      for (int t = 0; t < frames; t += kLanes)
+        store(rows.now() + static_cast<ptrdiff_t>(channel) * rows.stride() + t, Vec{});
   }
 
   void begin(int frames) noexcept {
@@ -230,6 +239,18 @@ class WaveNet final : public Network {
   }
 
   void run_layers(LayerArray& array, const float* const* conditions, bool last_array, int frames) noexcept {
+    if (array.short_kernel != nullptr && frames <= kLanes) {
+      ShortJob job;
+      job.layers = array.layers.data();
+      job.layer_count = static_cast<int>(array.layers.size());
+      job.conditions = conditions;
+      job.condition_count = conditions_;
+      job.head = array.head_history.now();
+      job.head_stride = array.head_history.stride();
+      job.next = last_array ? nullptr : residual_.data();
+      job.next_stride = residual_stride_;
+      return array.short_kernel(job);
+    }
     for (size_t number = 0; number < array.layers.size(); ++number) {
       const bool last = number + 1 == array.layers.size();
       Job job;

@@ -16,7 +16,7 @@ APPLIANCE_INLINE void fixed_tile(const Job& job, int t) {
   const float* weights = layer.convolution.weights.data();
   for (int first = 0; first < C; first += Rows) {
     Vec acc[Rows][V];
-    start_tile(acc, job, first, t);
+    start_tile(acc, job.conditions, job.condition_count, layer, first, t);
     weights = convolve_tile<Rows, V, C>(acc, weights, source, layer.history.stride(), C, layer.convolution.taps,
                                         layer.convolution.dilation);
     for (int row = 0; row < Rows; ++row)
@@ -41,10 +41,97 @@ void fixed_layer(const Job& job) {
   for (; v < vectors; ++v) fixed_tile<C, kind, 1>(job, v * kLanes);
 }
 
+// rows[row] += Σ weights[input][row]·x[input], in two chains of additions; the second is returned.
+template <int C>
+APPLIANCE_INLINE void add_square(Vec (&rows)[C], Vec (&side)[C], const float* weights, const Vec (&x)[C]) {
+  constexpr int Half = C / 2;
+#pragma GCC unroll 8
+  for (int row = 0; row < C; ++row) side[row] = weights[Half * C + row] * x[Half];
+#pragma GCC unroll 8
+  for (int input = 0; input < C; ++input) {
+    if (input == Half) continue;
+#pragma GCC unroll 8
+    for (int row = 0; row < C; ++row) (input < Half ? rows : side)[row] += weights[input * C + row] * x[input];
+  }
+}
+
+// bias + mix-in + all taps but the newest, which only the layer before can give. `now` is this layer's newest input.
+template <int C>
+APPLIANCE_INLINE const float* add_past(Vec (&acc)[C], const Layer& layer, const Vec (&now)[C]) {
+  constexpr int Chains = C <= 4 ? 3 : 1;
+  const ptrdiff_t stride = layer.history.stride();
+  const float* source = layer.history.now();
+  const float* weights = layer.convolution.weights.data();
+  const int past_taps = layer.convolution.taps - 1;
+  Vec side[Chains][C] = {};
+  for (int tap = 0; tap < past_taps; ++tap) {
+    const int frames = (past_taps - tap) * layer.convolution.dilation;
+    Vec x[C];
+#pragma GCC unroll 8
+    for (int input = 0; input < C; ++input)
+      // What was stored a moment ago can't be loaded at an odd place without waiting: it is still in registers.
+      x[input] = frames >= kLanes ? load(source + input * stride - frames)
+                                  : delayed(load(source + input * stride - kLanes), now[input], frames);
+#pragma GCC unroll 8
+    for (int input = 0; input < C; ++input) {
+#pragma GCC unroll 8
+      for (int row = 0; row < C; ++row) (Chains == 1 ? acc[row] : side[input % Chains][row]) += weights[row] * x[input];
+      weights += C;
+    }
+  }
+  if constexpr (Chains > 1)
+    for (int row = 0; row < C; ++row) acc[row] += (side[0][row] + side[1][row]) + side[2][row];
+  return weights;
+}
+
+// A block of one vector: the layers wait for each other, and what passes from one to the next stays in registers.
+template <int C, Act kind>
+void short_layers(const ShortJob& job) {
+  Vec x[C], head[C];
+  for (int row = 0; row < C; ++row) {
+    x[row] = load(job.layers->history.now() + static_cast<ptrdiff_t>(row) * job.layers->history.stride());
+    head[row] = load(job.head + static_cast<ptrdiff_t>(row) * job.head_stride);
+  }
+  for (int number = 0; number < job.layer_count; ++number) {
+    const Layer& layer = job.layers[number];
+    const bool last = number + 1 == job.layer_count;
+    Vec acc[C][1], sum[C], side[C];
+    start_tile(acc, job.conditions, job.condition_count, layer, 0, 0);
+    for (int row = 0; row < C; ++row) sum[row] = acc[row][0];
+    const float* newest = add_past<C>(sum, layer, x);
+    add_square<C>(sum, side, newest, x);
+    for (int row = 0; row < C; ++row) {
+      sum[row] = activate<kind>(sum[row] + side[row], layer.activation.slope);
+      head[row] += sum[row];
+    }
+    if (last && job.next == nullptr) break;
+    for (int row = 0; row < C; ++row) x[row] += layer.residual.bias[row];
+    add_square<C>(x, side, layer.residual.weights.data(), sum);
+    float* next = last ? job.next : job.layers[number + 1].history.now();
+    const ptrdiff_t next_stride = last ? job.next_stride : job.layers[number + 1].history.stride();
+    for (int row = 0; row < C; ++row) {
+      x[row] += side[row];
+      store(next + row * next_stride, x[row]);
+    }
+  }
+  for (int row = 0; row < C; ++row) store(job.head + static_cast<ptrdiff_t>(row) * job.head_stride, head[row]);
+}
+
+// Where a period of 16 frames is one vector, and where the channels fit the registers.
+template <int C, Act kind>
+constexpr ShortKernel short_kernel() {
+  if constexpr (kLanes >= 16 && C <= 8) return short_layers<C, kind>;
+  return nullptr;
+}
+
+template <int C, Act kind>
+constexpr FixedShape fixed_shape() {
+  return {C, kind, fixed_layer<C, kind>, rows_for(C), short_kernel<C, kind>()};
+}
+
 template <int C>
 constexpr std::array<FixedShape, 2> fixed_shapes() {
-  return {{{C, Act::kTanh, fixed_layer<C, Act::kTanh>, rows_for(C)},
-           {C, Act::kLeakyRelu, fixed_layer<C, Act::kLeakyRelu>, rows_for(C)}}};
+  return {fixed_shape<C, Act::kTanh>(), fixed_shape<C, Act::kLeakyRelu>()};
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ void modulate(const Film& film, const Job& job, int t, Vec* values) {
       constexpr int N = fixed.value;
       const auto rows_from = [&](Vec(&acc)[N][V], int row) {
         condition_rows(acc, film.weight.data() + static_cast<ptrdiff_t>(row) * job.condition_count,
-                       film.bias.data() + row, job, t);
+                       film.bias.data() + row, job.conditions, job.condition_count, t);
       };
       Vec scale[N][V];
       rows_from(scale, first);
@@ -95,7 +95,8 @@ void mix(const Job& job, int t, const Rows<V>& rows) {
   const Layer& layer = *job.layer;
   convolve_groups<V>(
       layer.convolution, layer.history.now() + t, layer.history.stride(),
-      [&](auto& acc, int first) { start_tile(acc, job, first, t); }, keep_in<V>(rows.z));
+      [&](auto& acc, int first) { start_tile(acc, job.conditions, job.condition_count, layer, first, t); },
+      keep_in<V>(rows.z));
 }
 
 // The same with everything that may be modulated on the way.

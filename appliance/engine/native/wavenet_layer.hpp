@@ -48,12 +48,27 @@ struct Job {
 
 using LayerKernel = void (*)(const Job&);
 
-// A kernel that was compiled for a shape.
+// What a kernel for short blocks works on: all layers of an array, one vector of time at most.
+struct ShortJob {
+  Layer* layers;
+  int layer_count;
+  const float* const* conditions;
+  int condition_count;
+  float* head;  // rows of the head sum
+  int head_stride;
+  float* next;  // rows of what the last layer gives; null when nobody hears them
+  int next_stride;
+};
+
+using ShortKernel = void (*)(const ShortJob&);
+
+// Kernels that were compiled for a shape.
 struct FixedShape {
   int channels;
   Act activation;
   LayerKernel kernel;
   int rows;
+  ShortKernel short_kernel;  // null where it would gain nothing
 };
 
 // The kernel for a layer's shape, if there is one (wavenet_fixed.cpp).
@@ -65,22 +80,25 @@ size_t general_scratch(const Layer& layer, int conditions);
 
 // acc = bias + weight·c for rows of a matrix [..][conditions] whose first is given.
 template <int N, int V>
-APPLIANCE_INLINE void condition_rows(Vec (&acc)[N][V], const float* weight, const float* bias, const Job& job, int t) {
+APPLIANCE_INLINE void condition_rows(Vec (&acc)[N][V], const float* weight, const float* bias,
+                                     const float* const* conditions, int count, int t) {
   for (int row = 0; row < N; ++row)
     for (int v = 0; v < V; ++v) acc[row][v] = splat(bias[row]);
-  for (int condition = 0; condition < job.condition_count; ++condition) {
-    const float* source = job.conditions[condition] + t;
+  for (int condition = 0; condition < count; ++condition) {
+    const float* source = conditions[condition] + t;
     for (int v = 0; v < V; ++v) {
       const Vec x = load(source + v * kLanes);
-      for (int row = 0; row < N; ++row) acc[row][v] += weight[row * job.condition_count + condition] * x;
+      for (int row = 0; row < N; ++row) acc[row][v] += weight[row * count + condition] * x;
     }
   }
 }
 
+// acc = bias + mix-in of the layer's rows from `first_row` on.
 template <int Rows, int V>
-APPLIANCE_INLINE void start_tile(Vec (&acc)[Rows][V], const Job& job, int first_row, int t) {
-  const float* mixin = job.layer->mixin.data() + static_cast<ptrdiff_t>(first_row) * job.condition_count;
-  condition_rows(acc, mixin, job.layer->convolution.bias.data() + first_row, job, t);
+APPLIANCE_INLINE void start_tile(Vec (&acc)[Rows][V], const float* const* conditions, int count, const Layer& layer,
+                                 int first_row, int t) {
+  const float* mixin = layer.mixin.data() + static_cast<ptrdiff_t>(first_row) * count;
+  condition_rows(acc, mixin, layer.convolution.bias.data() + first_row, conditions, count, t);
 }
 
 template <int Rows, int V>
