@@ -41,29 +41,33 @@ void fixed_layer(const Job& job) {
   for (; v < vectors; ++v) fixed_tile<C, kind, 1>(job, v * kLanes);
 }
 
-// rows[row] += Σ weights[input][row]·x[input], in two chains of additions; the second is returned.
+// rows[row] += Σ weights[input][row]·x[input], in two chains of additions where one would be long.
 template <int C>
-APPLIANCE_INLINE void add_square(Vec (&rows)[C], Vec (&side)[C], const float* weights, const Vec (&x)[C]) {
-  constexpr int Half = C / 2;
+APPLIANCE_INLINE void add_square(Vec (&rows)[C], const float* weights, const Vec (&x)[C]) {
+  constexpr int Half = C < 4 ? C : C / 2;
+  Vec side[C];
+  if constexpr (Half < C)
 #pragma GCC unroll 8
-  for (int row = 0; row < C; ++row) side[row] = weights[Half * C + row] * x[Half];
+    for (int row = 0; row < C; ++row) side[row] = weights[Half * C + row] * x[Half];
 #pragma GCC unroll 8
   for (int input = 0; input < C; ++input) {
     if (input == Half) continue;
 #pragma GCC unroll 8
     for (int row = 0; row < C; ++row) (input < Half ? rows : side)[row] += weights[input * C + row] * x[input];
   }
+  if constexpr (Half < C)
+#pragma GCC unroll 8
+    for (int row = 0; row < C; ++row) rows[row] += side[row];
 }
 
-// bias + mix-in + all taps but the newest, which only the layer before can give. `now` is this layer's newest input.
+// acc += all taps but the newest, which only the layer before can give. `now` is this layer's newest input. Returns the
+// weights of the newest tap.
 template <int C>
 APPLIANCE_INLINE const float* add_past(Vec (&acc)[C], const Layer& layer, const Vec (&now)[C]) {
-  constexpr int Chains = C <= 4 ? 3 : 1;
   const ptrdiff_t stride = layer.history.stride();
   const float* source = layer.history.now();
   const float* weights = layer.convolution.weights.data();
   const int past_taps = layer.convolution.taps - 1;
-  Vec side[Chains][C] = {};
   for (int tap = 0; tap < past_taps; ++tap) {
     const int frames = (past_taps - tap) * layer.convolution.dilation;
     Vec x[C];
@@ -75,12 +79,10 @@ APPLIANCE_INLINE const float* add_past(Vec (&acc)[C], const Layer& layer, const 
 #pragma GCC unroll 8
     for (int input = 0; input < C; ++input) {
 #pragma GCC unroll 8
-      for (int row = 0; row < C; ++row) (Chains == 1 ? acc[row] : side[input % Chains][row]) += weights[row] * x[input];
+      for (int row = 0; row < C; ++row) acc[row] += weights[row] * x[input];
       weights += C;
     }
   }
-  if constexpr (Chains > 1)
-    for (int row = 0; row < C; ++row) acc[row] += (side[0][row] + side[1][row]) + side[2][row];
   return weights;
 }
 
@@ -95,24 +97,21 @@ void short_layers(const ShortJob& job) {
   for (int number = 0; number < job.layer_count; ++number) {
     const Layer& layer = job.layers[number];
     const bool last = number + 1 == job.layer_count;
-    Vec acc[C][1], sum[C], side[C];
+    Vec acc[C][1], sum[C];
     start_tile(acc, job.conditions, job.condition_count, layer, 0, 0);
     for (int row = 0; row < C; ++row) sum[row] = acc[row][0];
     const float* newest = add_past<C>(sum, layer, x);
-    add_square<C>(sum, side, newest, x);
+    add_square<C>(sum, newest, x);
     for (int row = 0; row < C; ++row) {
-      sum[row] = activate<kind>(sum[row] + side[row], layer.activation.slope);
+      sum[row] = activate<kind>(sum[row], layer.activation.slope);
       head[row] += sum[row];
     }
     if (last && job.next == nullptr) break;
     for (int row = 0; row < C; ++row) x[row] += layer.residual.bias[row];
-    add_square<C>(x, side, layer.residual.weights.data(), sum);
+    add_square<C>(x, layer.residual.weights.data(), sum);
     float* next = last ? job.next : job.layers[number + 1].history.now();
     const ptrdiff_t next_stride = last ? job.next_stride : job.layers[number + 1].history.stride();
-    for (int row = 0; row < C; ++row) {
-      x[row] += side[row];
-      store(next + row * next_stride, x[row]);
-    }
+    for (int row = 0; row < C; ++row) store(next + row * next_stride, x[row]);
   }
   for (int row = 0; row < C; ++row) store(job.head + static_cast<ptrdiff_t>(row) * job.head_stride, head[row]);
 }
