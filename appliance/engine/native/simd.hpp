@@ -114,7 +114,7 @@ APPLIANCE_INLINE Vec clamped(Vec x, float limit) {
 }
 APPLIANCE_INLINE Vec delayed(Vec before, Vec now, int frames) {
   const __m512i lane = _mm512_set_epi32(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16);
-  return _mm512_permutex2var_ps(before, lane - _mm512_set1_epi32(frames), now);
+  return _mm512_permutex2var_ps(before, _mm512_sub_epi32(lane, _mm512_set1_epi32(frames)), now);
 }
 #else
 APPLIANCE_INLINE Vec clamped(Vec x, float limit) {
