@@ -77,6 +77,7 @@ def test_render(folder: Path) -> None:
         (["inspect", "guitar.wav"], ExitCode.BAD_FILE, "audio file"),
         (["import", "absent.nam"], ExitCode.BAD_FILE, "absent.nam"),
         (["bench", "engine", "absent.nam"], ExitCode.BAD_FILE, "absent.nam"),
+        (["bench", "engine"], ExitCode.USAGE, "--all"),
         (["run"], ExitCode.USAGE, "--demo"),
         (["run", "--demo", "--input", "hw:0"], ExitCode.USAGE, "without a sound card"),
         (["run", "--demo", "--period", "8"], ExitCode.USAGE, "16"),
@@ -126,7 +127,7 @@ def test_bench_loop_json(folder: Path) -> None:
     done = appliance(folder, "bench", "loop", "--seconds", "1", "--json")
     assert done.returncode == ExitCode.OK, done.stderr
     result = json.loads(done.stdout)
-    assert set(result) == {"period", "periods", "late", "wake_us", "busy_us", "python_us", "native_loop"}
+    assert set(result) == {"period", "periods", "late", "wake_us", "busy_us", "python_us", "python_loop", "native_loop"}
     assert result["period"] == 64
     assert 500 < result["periods"] <= 760
     for key in ("wake_us", "busy_us", "python_us"):
