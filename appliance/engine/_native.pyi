@@ -19,6 +19,9 @@ class RatePlanDict(TypedDict):
     stretch: float
     latency_frames: int
 
+# Frames of silence after which recurrent nets are held to have forgotten their past (native/recurrent.hpp).
+RECURRENT_SETTLE_FRAMES: int
+
 class Model:
     """A model alone (render, bench, tests). `blob` comes from engine/packing.py.
 

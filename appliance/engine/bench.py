@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from appliance.engine._native import peak_gflops
-from appliance.engine.bench_accuracy import Judge
+from appliance.engine.bench_accuracy import SECONDS, Judge
 from appliance.engine.bench_loading import load_times
 from appliance.engine.contract import Float32
 from appliance.engine.engines import make_engine
@@ -51,12 +51,14 @@ def bench_engines(
     blocks_frames: Sequence[int],
     *,
     seconds_per_model: float = 1.5,
+    guitar_seconds: float = SECONDS,
     only_times: bool = False,
     progress: Callable[[], None] = lambda: None,
 ) -> list[EngineTime]:
     """Time every engine on every model in blocks of every size, on the same audio. Blocks.
 
-    One row per model, size and engine, in this order. only_times: errors and loading are left out, which is quicker.
+    One row per model, size and engine, in this order. guitar_seconds: what errors are measured on. only_times:
+    errors and loading are left out, which is quicker.
     progress: called after each model and size.
     Errors: UnsupportedModel, for an engine that can't play a model.
     """
@@ -64,7 +66,7 @@ def bench_engines(
     peak = peak_gflops()
     for name, description in models:
         has_equations = not isinstance(description.architecture, ForeignGraph)
-        judge = Judge(description) if has_equations and not only_times else None
+        judge = Judge(description, guitar_seconds) if has_equations and not only_times else None
         for block_frames in blocks_frames:
             times = _median_ns(description, engines, block_frames, seconds_per_model)
             loads = load_times(description, block_frames) if "native" in engines and not only_times else None

@@ -1,4 +1,4 @@
-"""How far an engine is from the float64 reference: the largest difference on a second of the demo guitar."""
+"""How far an engine is from the float64 reference: the largest difference on the demo guitar."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from appliance.engine.reference import Float64, ReferenceEngine
 from appliance.formats.description import Description
 from appliance.paths import assets
 
-_SECONDS = 1.0
+SECONDS = 1.0
 _KNOB = 0.5
 
 
-def demo_guitar() -> Float32:
+def demo_guitar(seconds: float = SECONDS) -> Float32:
     """The beginning of the guitar that the pedal comes with, full scale ±1.0. May block."""
     with wave.open(str(assets("models") / "demo-guitar.wav"), "rb") as file:
-        samples = file.readframes(round(_SECONDS * file.getframerate()))
+        samples = file.readframes(round(seconds * file.getframerate()))
     return np.frombuffer(samples, dtype="<i2").astype(np.float32) / np.float32(32_768)
 
 
 class Judge:
     """One model on the guitar by the reference, knobs half-way. Errors: UnsupportedModel."""
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: Description, seconds: float = SECONDS) -> None:
         self._description = description
-        self._audio = demo_guitar()
+        self._audio = demo_guitar(seconds)
         self._knobs = np.full(len(description.knobs), _KNOB, np.float32) if description.knobs else None
         self._wanted: Float64 = ReferenceEngine(description).process_float64(self._audio, self._knobs)
 

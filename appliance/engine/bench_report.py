@@ -18,7 +18,7 @@ def as_json(rows: Sequence[EngineTime]) -> list[dict[str, str | int | float | No
 
 def as_table(rows: Sequence[EngineTime]) -> str:
     """The rows in columns: times, share of the period, ratio to ONNX Runtime, errors, loading."""
-    width = max(len(row.model) for row in rows)
+    width = max(len("model"), *(len(row.model) for row in rows))
     lines = [
         f"{'model':<{width}}  block  engine     ns/sample  of period  x ONNX  multiply-adds  GFLOP/s  of peak"
         "    error  load ms (max)  patch ms"

@@ -11,6 +11,7 @@
 #include "bindings.hpp"
 #include "peak.hpp"
 #include "played_model.hpp"
+#include "recurrent.hpp"
 #include "simd.hpp"
 
 using namespace appliance;
@@ -79,6 +80,7 @@ std::string cpu_features() {
 }  // namespace
 
 void bind_models(nb::module_& module) {
+  module.attr("RECURRENT_SETTLE_FRAMES") = kRecurrentSettleFrames;
   module.def("cpu_features", &cpu_features);
   module.def("rate_plan", &rate_plan, nb::arg("kind"), nb::arg("model_rate_hz"), nb::arg("session_rate_hz"),
              nb::arg("oversample"));
