@@ -27,7 +27,7 @@ PERIOD_FRAMES = 256
 
 
 def demo() -> Port:
-    return DemoPort(RATE_HZ, PERIOD_FRAMES, periods=8)
+    return DemoPort(RATE_HZ, PERIOD_FRAMES, periods=64)  # a deadline that a busy machine meets too
 
 
 def alsa() -> Port:
