@@ -259,30 +259,65 @@ def bench() -> None:
 @bench.command(
     "engine",
     epilog=_examples(
-        "appliance bench engine crunch.nam", "appliance bench engine *.nam --engine native --engine onnx --block 16"
+        "appliance bench engine crunch.nam",
+        "appliance bench engine *.nam --engine native --engine onnx --block 16",
+        "appliance bench engine --all --block 64 --block 16 --json",
     ),
 )
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=EXISTING_FILE)
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=EXISTING_FILE)
+@click.option("--all", "every_family", is_flag=True, help="Also a made-up model of every family; needs no files.")
 @click.option("--engine", "engines", multiple=True, type=ENGINE_CHOICE, help="May be repeated. [default: native, onnx]")
-@click.option("--block", type=click.IntRange(1, 8192), default=64, show_default=True, help="Frames per block.")
-@click.option("--seconds", type=click.FloatRange(0.1, 60), default=1.5, show_default=True, help="Time for each model.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="A JSON list of {model, engine, block, ns_per_sample, realtime_factor}."
+    "--block",
+    "blocks",
+    multiple=True,
+    type=click.IntRange(1, 8192),
+    help="Frames per block; may be repeated. [default: 64]",
 )
-def bench_engine(models: tuple[Path, ...], engines: tuple[str, ...], block: int, seconds: float, as_json: bool) -> None:
-    """Time of one block in each engine, taken turn by turn in the same run; medians."""
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 60),
+    default=1.5,
+    show_default=True,
+    help="Time for each model and size of block.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="A JSON list of {model, engine, block, ns_per_sample, realtime_factor, onnx_ratio, multiply_adds_per_sample, "
+    "gflops, peak_share, error, load_ms, load_ms_max, patch_ms}; null where there is none.",
+)
+@click.option("--markdown", is_flag=True, help="The table of docs/engine.md.")
+def bench_engine(
+    models: tuple[Path, ...],
+    every_family: bool,
+    engines: tuple[str, ...],
+    blocks: tuple[int, ...],
+    seconds: float,
+    as_json: bool,
+    markdown: bool,
+) -> None:
+    """Time of one block in each engine, taken turn by turn in the same run (medians); error against the float64
+    reference on a second of guitar; how long a model takes to load."""
     from appliance.engine import bench as benching
+    from appliance.engine import bench_report
+    from appliance.engine.bench_models import representatives
     from appliance.formats.read import read_model
 
-    chosen = engines or ("native", "onnx")
-    loaded: list[tuple[str, Description]] = [(model.name, read_model(model)) for model in models]
-    with click.progressbar(length=len(loaded), label="Measuring", file=sys.stderr) as bar:
-        rows = benching.bench_engines(loaded, chosen, block, seconds_per_model=seconds, progress=lambda: bar.update(1))
+    if not models and not every_family:
+        raise click.UsageError("name model files, or say --all for a made-up model of every family")
+    found: list[tuple[str, Description]] = representatives() if every_family else []
+    found += [(model.name, read_model(model)) for model in models]
+    sizes = blocks or (64,)
+    with click.progressbar(length=len(found) * len(sizes), label="Measuring", file=sys.stderr) as bar:
+        rows = benching.bench_engines(
+            found, engines or ("native", "onnx"), sizes, seconds_per_model=seconds, progress=lambda: bar.update(1)
+        )
     if as_json:
-        click.echo(json.dumps(benching.as_json(rows), indent=2))
-        return
-    rates_hz = {name: description.sample_rate_hz for name, description in loaded}
-    click.echo(benching.as_table(rows, rates_hz))
+        click.echo(json.dumps(bench_report.as_json(rows), indent=2))
+    else:
+        click.echo(bench_report.as_markdown(rows) if markdown else bench_report.as_table(rows))
 
 
 @bench.command("cabinet", epilog=_examples("appliance bench cabinet", "appliance bench cabinet --ms 1000 --block 16"))
@@ -314,14 +349,20 @@ def bench_cabinet(ms: float, block: int, as_json: bool) -> None:
 @click.option("--model", type=EXISTING_FILE, help="Model to play meanwhile; the first factory model if left out.")
 @click.option("--load", is_flag=True, help="Keep the other cores busy: a page with four phones, and uploads.")
 @click.option(
+    "--core", default="", metavar="N", help="Core to run on; the isolated or the last one if left out, or `none`."
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="JSON: {period, periods, late, wake_us, busy_us, python_us, native_loop: {periods, late, wake_us, busy_us}}.",
+    help="JSON: {period, periods, late, wake_us, busy_us, python_us, python_loop: {the same}, native_loop: {periods, "
+    "late, wake_us, busy_us}}.",
 )
-def bench_loop(seconds: float, period: int, rate: int, model: Path | None, load: bool, as_json: bool) -> None:
-    """Wake-up lateness, busy time and Python's share of the real audio loop on the demo card, and the same work in a
-    plain C++ loop, turn by turn."""
+def bench_loop(
+    seconds: float, period: int, rate: int, model: Path | None, load: bool, core: str, as_json: bool
+) -> None:
+    """Wake-up lateness, busy time and Python's share of the real audio loop on the demo card; the same of the loop in
+    Python that plays sound cards; and of a plain C++ loop, turn by turn."""
     from appliance import render as rendering
     from appliance.audio import bench as benching
     from appliance.formats.read import read_model
@@ -329,7 +370,7 @@ def bench_loop(seconds: float, period: int, rate: int, model: Path | None, load:
     if model is None:
         model = min(paths.assets("models").glob("*.onnx"))
     patch = rendering.patch_for(read_model(model), None, rate)
-    result = benching.bench_loop(seconds, period, rate, patch, load=load)
+    result = benching.bench_loop(seconds, period, rate, patch, core, load=load)
     click.echo(json.dumps(result, indent=2) if as_json else benching.as_text(result))
 
 

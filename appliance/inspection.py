@@ -25,7 +25,9 @@ def inspect_file(path: Path) -> dict[str, Any]:
     description = read_model(path)
     engine = engine_for(description)
     summary = summarise(path, lambda size: make_engine(engine, size))
-    row = bench_engines([(path.name, description)], [engine], _BLOCK_FRAMES, seconds_per_model=_COST_SECONDS)[0]
+    row = bench_engines(
+        [(path.name, description)], [engine], [_BLOCK_FRAMES], seconds_per_model=_COST_SECONDS, only_times=True
+    )[0]
     cost = {
         "engine": row.engine,
         "block": row.block,

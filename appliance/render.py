@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance.bridge.layout import ControlsPayload, Flag
-from appliance.engine._native import Pedal
+from appliance.engine._native import RECURRENT_SETTLE_FRAMES, Pedal
 from appliance.engine.contract import Float32
 from appliance.engine.engines import make_engine
 from appliance.engine.packing import pack_model, pack_patch
@@ -22,7 +22,6 @@ from appliance.library.loudness import model_loudness_db, normalise_gain_db
 
 MIN_BLOCK_FRAMES = 1
 MAX_BLOCK_FRAMES = 8192
-_RECURRENT_WARM_UP_FRAMES = 24_000  # as RecurrentNetwork::receptive_field()
 _FORMATS = {".wav": "PCM_24", ".flac": "PCM_24"}
 
 
@@ -172,7 +171,7 @@ def render(
         late_frames = pedal.latency_frames
     else:
         engine = make_engine(settings.engine, description)
-        frames = receptive_field_frames(description.architecture) or _RECURRENT_WARM_UP_FRAMES
+        frames = receptive_field_frames(description.architecture) or RECURRENT_SETTLE_FRAMES
         own_patch = patch_for(description, settings.cabinet, rate_hz, is_outside=True)
         pedal.load_patch(own_patch, engine.process, frames)
         late_frames = engine.latency_frames

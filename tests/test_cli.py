@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
+from appliance.cli import cli
 from appliance.errors import ExitCode
 from appliance.formats.own import write_own
 from tests import models
@@ -77,6 +79,7 @@ def test_render(folder: Path) -> None:
         (["inspect", "guitar.wav"], ExitCode.BAD_FILE, "audio file"),
         (["import", "absent.nam"], ExitCode.BAD_FILE, "absent.nam"),
         (["bench", "engine", "absent.nam"], ExitCode.BAD_FILE, "absent.nam"),
+        (["bench", "engine"], ExitCode.USAGE, "--all"),
         (["run"], ExitCode.USAGE, "--demo"),
         (["run", "--demo", "--input", "hw:0"], ExitCode.USAGE, "without a sound card"),
         (["run", "--demo", "--period", "8"], ExitCode.USAGE, "16"),
@@ -122,11 +125,31 @@ def test_bench_engine_json(folder: Path) -> None:
         assert row["realtime_factor"] == pytest.approx(1e9 / 48_000 / row["ns_per_sample"], rel=0.02)
 
 
+def test_bench_engine_takes_sizes_of_blocks_and_prints_the_table_of_the_docs(folder: Path) -> None:
+    sizes = ("--block", "64", "--block", "16")
+    done = appliance(folder, "bench", "engine", "amp.onnx", *sizes, "--seconds", "0.1", "--markdown")
+    assert done.returncode == ExitCode.OK, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split(" | ")[:2] for line in lines[2:]] == [["| amp.onnx", "64"], ["| amp.onnx", "16"]]
+
+
+def test_bench_engine_measures_every_family_without_files_and_named_ones_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up = [("made up", models.random_convnet(np.random.default_rng(1)))]
+    monkeypatch.setattr("appliance.engine.bench_models.representatives", lambda: made_up)
+    common = ["bench", "engine", "--engine", "native", "--seconds", "0.1", "--json"]
+    for more, names in ((["--all"], ["made up"]), (["--all", str(folder / "amp.onnx")], ["made up", "amp.onnx"])):
+        done = CliRunner().invoke(cli, [*common, *more])
+        assert done.exit_code == ExitCode.OK, done.output
+        assert [row["model"] for row in json.loads(done.stdout)] == names
+
+
 def test_bench_loop_json(folder: Path) -> None:
     done = appliance(folder, "bench", "loop", "--seconds", "1", "--json")
     assert done.returncode == ExitCode.OK, done.stderr
     result = json.loads(done.stdout)
-    assert set(result) == {"period", "periods", "late", "wake_us", "busy_us", "python_us", "native_loop"}
+    assert set(result) == {"period", "periods", "late", "wake_us", "busy_us", "python_us", "python_loop", "native_loop"}
     assert result["period"] == 64
     assert 500 < result["periods"] <= 760
     for key in ("wake_us", "busy_us", "python_us"):

@@ -1,6 +1,6 @@
 """How punctual the loop is: the real loop on the demo card in a process of its own, every period timed.
 
-Only `read` of the demo card is instrumented, so what is measured is what plays:
+The card notes the times (`native/demo_card.hpp`), so what is measured is what plays:
 
 - wake_us: how late the process woke for its period.
 - busy_us: from there to the next wait: engine, copies, Python, instruments.
@@ -8,8 +8,12 @@ Only `read` of the demo card is instrumented, so what is measured is what plays:
 
 A period is `late` when its output was not ready one period after its input (with 2 periods of playback: an xrun).
 
-No machine is punctual by itself, so the same work is done by a plain C++ loop (`native/clocked_loop.cpp`: the same
-engine object, clock, deadlines and real-time set-up), turn by turn with Python's in slices of a few seconds.
+Three loops play the same with the same engine object, clock, deadlines and real-time set-up, turn by turn in slices of
+a few seconds:
+
+- the loop that the pedal plays the demo card with: compiled from beat to beat;
+- `python_loop`: the loop in Python, which plays the ports of sound cards, on this card;
+- `native_loop`: a plain C++ loop without Python. No machine is punctual by itself: this is what it can do.
 """
 
 from __future__ import annotations
@@ -18,7 +22,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from array import array
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.audio import loop, realtime
 from appliance.audio.demo import DemoPort
-from appliance.audio.ports import PERIOD_FRAMES_MAX, PERIOD_FRAMES_MIN
+from appliance.audio.ports import PERIOD_FRAMES_MAX, PERIOD_FRAMES_MIN, frame_bytes
 from appliance.errors import BadRequest, DeviceError
 
 if TYPE_CHECKING:
@@ -46,8 +49,9 @@ def bench_loop(
     *,
     load: bool = False,
 ) -> dict[str, object]:
-    """Run both loops, `seconds` each, and return {period, periods, late, wake_us, busy_us, python_us, native_loop:
-    {periods, late, wake_us, busy_us}}. Blocks for a little more than twice `seconds`.
+    """Run the three loops, `seconds` each, and return {period, periods, late, wake_us, busy_us, python_us, python_loop:
+    {periods, late, wake_us, busy_us, python_us}, native_loop: {periods, late, wake_us, busy_us}}. Blocks for a little
+    more than three times `seconds`.
 
     The times are {p50, p99, p99.9, p99.99, max} in microseconds. model_patch: what engine/packing.py makes; None
     measures the chain without a model. load: keep the other cores busy meanwhile (`bench_load.py`). Warnings of the
@@ -82,115 +86,93 @@ class _Times:
         self.wake_ns, self.busy_ns, self.engine_ns = (array("q", bytes(8 * count)) for _ in range(3))
         self.missed = 0  # deadlines
 
-    def __len__(self) -> int:
-        return len(self.wake_ns)
-
     def views(self, start: int, stop: int) -> tuple[memoryview, memoryview, memoryview]:
         """The entries of a slice."""
         wake, busy, engine = (memoryview(column)[start:stop] for column in (self.wake_ns, self.busy_ns, self.engine_ns))
         return wake, busy, engine
 
-    def late(self, period_ns: float) -> int:
-        """Periods that were not ready in time."""
-        return self.missed + sum(wake + busy > period_ns for wake, busy in zip(self.wake_ns, self.busy_ns, strict=True))
-
-
-class _TimedDemoPort(DemoPort):
-    """Notes the times of a period when the next one is asked for: before the wait, so that noting costs no period
-    anything."""
-
-    def __init__(self, rate_hz: int, period_frames: int, pedal: Pedal, times: _Times) -> None:
-        super().__init__(rate_hz, period_frames)
-        self._pedal = pedal
-        self._times = times
-        self._index = self._stop = 0
-        self._skip = 0  # periods not to be noted: the warm-up, and what a missed deadline left half done
-
-    def note(self, start: int, stop: int) -> None:
-        """Fill these entries, after a warm-up."""
-        self._index, self._stop = start, stop
-        self._skip = _WARM_UP_PERIODS + 1  # the first `read` has no period before it
-
-    def is_done(self) -> bool:
-        """Real-time safe."""
-        return self._index >= self._stop
-
-    def read(self) -> bytes:
-        """See `ports.Port.read`."""
-        ended_ns = time.monotonic_ns()
-        if self._skip:
-            self._skip -= 1
-        elif self._index < self._stop:
-            index, times = self._index, self._times
-            times.wake_ns[index] = self.woke_ns - self.due_ns
-            times.busy_ns[index] = ended_ns - self.woke_ns
-            times.engine_ns[index] = self._pedal.last_engine_ns
-            self._index = index + 1
-        return super().read()
-
-    def recover(self) -> None:
-        """See `ports.Port.recover`."""
-        if not self._skip and self._index < self._stop:
-            self._times.missed += 1
-            self._skip = 1
-        super().recover()
+    def summary(self, period_ns: float, *, with_python: bool = True) -> dict[str, object]:
+        """{periods, late, wake_us, busy_us, python_us}."""
+        late = self.missed + sum(wake + busy > period_ns for wake, busy in zip(self.wake_ns, self.busy_ns, strict=True))
+        told: dict[str, object] = {
+            "periods": len(self.wake_ns),
+            "late": late,
+            "wake_us": percentiles_us(self.wake_ns),
+            "busy_us": percentiles_us(self.busy_ns),
+        }
+        if with_python:
+            beside = [busy - engine for busy, engine in zip(self.busy_ns, self.engine_ns, strict=True)]
+            told["python_us"] = percentiles_us(beside)
+        return told
 
 
 def _measure(seconds: float, period: int, rate: int, core: str, model_patch: bytes) -> dict[str, object]:
-    from appliance.engine._native import Pedal, run_clocked_loop  # here: the compiled engine belongs to this process
+    from appliance.engine._native import Pedal  # here: the compiled engine belongs to this process
 
     pedal = Pedal(rate, period)
     if model_patch:
         pedal.load_patch(model_patch)
     count = max(1, round(seconds * rate / period))
-    in_python, in_cpp = _Times(count), _Times(count)
-    port = _TimedDemoPort(rate, period, pedal, in_python)
+    compiled, in_python, in_cpp = _Times(count), _Times(count), _Times(count)
+    port = DemoPort(rate, period)
+    card = port.compiled_card
     for warning in realtime.set_up(core or None).warnings:
         sys.stderr.write(f"{warning}\n")
     slice_periods = round(_SLICE_S * rate / period)
     for start in range(0, count, slice_periods):
         stop = min(count, start + slice_periods)
-        port.open()
-        guitar = port.recording
-        port.note(start, stop)
-        loop.run(port, pedal, port.is_done)
-        in_cpp.missed += run_clocked_loop(
-            pedal, guitar, rate, port.periods, _WARM_UP_PERIODS, *in_cpp.views(start, stop)
-        )
+        for times, play in ((in_cpp, _play_without_python), (in_python, _play_in_python), (compiled, _play)):
+            port.open()
+            card.note(*times.views(start, stop), _WARM_UP_PERIODS, pedal)
+            play(port, pedal)
+            times.missed += card.missed
     period_ns = period * 1_000_000_000 / rate
-    busy_and_engine = zip(in_python.busy_ns, in_python.engine_ns, strict=True)
-    return {
-        "period": period,
-        "periods": count,
-        "late": in_python.late(period_ns),
-        "wake_us": percentiles_us(in_python.wake_ns),
-        "busy_us": percentiles_us(in_python.busy_ns),
-        "python_us": percentiles_us([busy - engine for busy, engine in busy_and_engine]),
-        "native_loop": {
-            "periods": count,
-            "late": in_cpp.late(period_ns),
-            "wake_us": percentiles_us(in_cpp.wake_ns),
-            "busy_us": percentiles_us(in_cpp.busy_ns),
-        },
-    }
+    return (
+        {"period": period}
+        | compiled.summary(period_ns)
+        | {
+            "python_loop": in_python.summary(period_ns),
+            "native_loop": in_cpp.summary(period_ns, with_python=False),
+        }
+    )
+
+
+def _play(port: DemoPort, pedal: Pedal) -> None:
+    loop.run(port, pedal, port.compiled_card.is_noted)
+
+
+def _play_in_python(port: DemoPort, pedal: Pedal) -> None:
+    loop.run(port, pedal, port.compiled_card.is_noted, turns_of=loop.PythonTurns)
+
+
+def _play_without_python(port: DemoPort, pedal: Pedal) -> None:
+    from appliance.engine._native import CardLoop
+
+    out = bytearray(port.period_frames * frame_bytes(port.playback_format, port.playback_channels))
+    pedal.configure_io(
+        port.capture_format, port.capture_channels, port.capture_channel, port.playback_format, port.playback_channels
+    )
+    CardLoop(port.compiled_card, pedal, out).play_until_noted()
+    port.close()
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """The result for people: both loops side by side."""
+    """The result for people: the three loops side by side."""
     columns = ("p50", "p99", "p99.9", "p99.99", "max")
-    native = result["native_loop"]
-    lines = [f"{'µs':<20}" + "".join(f"{column:>10}" for column in columns)]
-    for title, times in (
-        ("wake-up", result["wake_us"]),
-        ("  of the C++ loop", native["wake_us"]),
-        ("busy", result["busy_us"]),
-        ("  of the C++ loop", native["busy_us"]),
-        ("Python", result["python_us"]),
-    ):
-        lines.append(f"{title:<20}" + "".join(f"{times[column]:>10.1f}" for column in columns))
+    loops = (
+        ("", result),
+        ("  of the loop in Python", result["python_loop"]),
+        ("  of the C++ loop", result["native_loop"]),
+    )
+    lines = [f"{'µs':<26}" + "".join(f"{column:>10}" for column in columns)]
+    for title, key in (("wake-up", "wake_us"), ("busy", "busy_us"), ("Python adds", "python_us")):
+        for whose, times in loops:
+            if key in times:
+                figures = "".join(f"{times[key][column]:>10.1f}" for column in columns)
+                lines.append(f"{whose or title:<26}{figures}")
     lines.append(
         f"{result['periods']} periods of {result['period']} frames in each loop; late: {result['late']}, "
-        f"in the C++ loop {native['late']}"
+        f"in the loop in Python {result['python_loop']['late']}, in the C++ loop {result['native_loop']['late']}"
     )
     return "\n".join(lines)
 

@@ -84,6 +84,8 @@ class CardSettings:
 class CardPort:
     """Capture and playback of one card or two. See `ports.Port`."""
 
+    compiled_card = None  # every period goes through Python
+
     def __init__(self, backend: Backend, settings: CardSettings) -> None:
         self._backend = backend
         self._settings = settings

@@ -7,9 +7,12 @@ has them; decoding is the engine's work.
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.errors import DeviceError
+
+if TYPE_CHECKING:
+    from appliance.engine._native import DemoCard
 
 Buffer = bytes | bytearray | memoryview
 
@@ -64,7 +67,10 @@ class StreamEnded(Exception):
 
 
 class Port(Protocol):
-    """One capture and one playback stream that move in step. Made closed; may be opened again after `close`."""
+    """One capture and one playback stream that move in step. Made closed; may be opened again after `close`.
+
+    `read`, `write` and `compiled_card` stay the same for as long as the port lives: the loop looks them up once.
+    """
 
     rate_hz: int
     period_frames: int
@@ -74,6 +80,10 @@ class Port(Protocol):
     capture_channel: int  # which one carries the guitar, from 0
     playback_format: str
     playback_channels: int
+
+    @property
+    def compiled_card(self) -> DemoCard | None:
+        """Does what `read` and `write` do, for the compiled loop; None: there is none."""
 
     def open(self) -> None:
         """Open both directions, check what was negotiated, fill playback with silence and start. May block.

@@ -1,7 +1,7 @@
-"""Types of the compiled engine (`native/bindings.cpp`). Buffers are anything with the buffer protocol."""
+"""Types of the compiled engine (`native/bindings*.cpp`). Buffers are anything with the buffer protocol."""
 
 from collections.abc import Callable
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ class RatePlanDict(TypedDict):
     oversample: int
     stretch: float
     latency_frames: int
+
+# Frames of silence after which recurrent nets are held to have forgotten their past (native/recurrent.hpp).
+RECURRENT_SETTLE_FRAMES: int
 
 class Model:
     """A model alone (render, bench, tests). `blob` comes from engine/packing.py.
@@ -111,19 +114,63 @@ def cpu_features() -> str:
 def peak_gflops() -> float:
     """Multiply-adds this core can do at best, in billions of floating-point operations a second. Takes about 20 ms."""
 
-def run_clocked_loop(
-    pedal: Pedal,
-    source: Buffer,
-    sample_rate_hz: int,
-    buffer_periods: int,
-    warm_up_periods: int,
-    wake_ns: Buffer,
-    busy_ns: Buffer,
-    engine_ns: Buffer,
-) -> int:
-    """The audio loop without Python, for `bench loop` to compare with: plays `source` (mono, 16 bit, looped) with the
-    demo card's clock and deadlines and fills the three arrays of int64, one entry a period, after a warm-up. Returns
-    the number of deadlines missed. Blocks, holding the interpreter lock."""
+class CardClock(Protocol):
+    """Time for a `DemoCard` other than the machine's."""
+
+    def now_ns(self) -> int: ...
+    def sleep_until_ns(self, due_ns: int, /) -> None: ...
+
+class DemoCard:
+    """The demo card (audio/demo.py): a recording (mono, 16 bit) in a loop on CLOCK_MONOTONIC.
+
+    xrun: raised by read and write when their deadline was missed; then start() again.
+    """
+
+    def __init__(
+        self,
+        sample_rate_hz: int,
+        period_frames: int,
+        periods: int,
+        xrun: type[Exception],
+        clock: CardClock | None = None,
+    ) -> None: ...
+    def load(self, recording: Buffer) -> None: ...
+    def start(self) -> None: ...
+    def unload(self) -> None: ...
+    def read(self) -> bytes:
+        """Wait for the next period and return it. Real-time safe but for the bytes object, made before the wait.
+        Keeps the interpreter lock. Raises ValueError when nothing is loaded."""
+
+    def write(self, buffer: Buffer) -> None:
+        """Hand over a period. Real-time safe."""
+
+    def note(self, wake_ns: Buffer, busy_ns: Buffer, engine_ns: Buffer, warm_up_periods: int, pedal: Pedal) -> None:
+        """For `bench loop`: after a warm-up fill the three arrays of int64 with the times of the periods played,
+        one entry each: how late the wake-up was, from there until the next read, and the engine's part of it."""
+
+    def is_noted(self) -> bool:
+        """The arrays are full. Real-time safe."""
+
+    @property
+    def missed(self) -> int:
+        """Deadlines missed while noting, each followed by a start()."""
+
+class CardLoop:
+    """The audio loop on a demo card, compiled (audio/loop.py). The pedal must have been told the card's format.
+
+    Keeps the interpreter lock: no other Python thread runs meanwhile, and signals wait for its end.
+    """
+
+    def __init__(self, card: DemoCard, pedal: Pedal, out: Buffer) -> None: ...
+    def play(self, periods: int) -> None:
+        """Read, process and write so many periods. Raises the card's xrun. Real-time safe."""
+
+    @property
+    def moved(self) -> int:
+        """Periods that went well in the last play()."""
+
+    def play_until_noted(self) -> None:
+        """Play without Python, whatever is missed, until the card has noted all its times (`bench loop`)."""
 
 class Convolver:
     """The cabinet's convolution alone (bench, tests), in periods of `period_frames` as the pedal would call it."""

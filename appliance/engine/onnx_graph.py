@@ -11,16 +11,13 @@ it loads. Standard operators of opset 17 only. May block; never on the audio thr
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from appliance.engine.onnx_writer import ARRAYS_KEY, INITIAL_STATE_KEY, Graph, unpack_array
 from appliance.formats.description import (
     Act,
     Activation,
@@ -42,29 +39,20 @@ from appliance.formats.foreign_graph import ForeignGraph
 from appliance.formats.stack import Stack
 from appliance.formats.tree import to_tree
 
-OPSET = 17
-IR_VERSION = 8
-FORMAT_KEY = "appliance.format"  # its value is FORMAT_VERSION
-FORMAT_VERSION = "1"
-DESCRIPTION_KEY = "appliance.description"  # formats/tree.py
-ARRAYS_KEY = "appliance.arrays"  # arrays that the graph itself has no use for: {name: {shape, base64}}
-INITIAL_STATE_KEY = "appliance.initial_state"  # {state input: name of the array it starts from}
-
 _NEWEST_FIRST_END = np.iinfo(np.int64).min
-_ALL = np.iinfo(np.int64).max
 
 
 def build(description: Description) -> onnx.ModelProto:
     """The graph of a model, with its description in the metadata. The description must be consistent."""
     tree, arrays = to_tree(description)
-    graph = _Graph(arrays)
+    graph = Graph(arrays)
     audio, condition = _inputs(graph, description)
     output = _network(graph, description.architecture, audio, condition)
     output = graph.gain_db(output, description.output_gain_db)
     return graph.finish(output, tree)
 
 
-def _network(graph: _Graph, architecture: Architecture, audio: str, condition: str) -> str:
+def _network(graph: Graph, architecture: Architecture, audio: str, condition: str) -> str:
     assert not isinstance(architecture, ForeignGraph), "a graph already: engine/foreign_engine.py plays it"
     if isinstance(architecture, WaveNet):
         return _wavenet(graph, architecture, audio, condition)
@@ -94,147 +82,7 @@ def initial_states(model: onnx.ModelProto) -> dict[str, Array]:
     return states
 
 
-def pack_array(array: Array) -> dict[str, Any]:
-    """An array as JSON: shape, and little-endian float32 in base64."""
-    return {"shape": list(array.shape), "base64": base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")}
-
-
-def unpack_array(packed: dict[str, Any]) -> Array:
-    """The array that `pack_array` packed. ValueError, KeyError or TypeError when it is something else."""
-    data = base64.b64decode(packed["base64"], validate=True)
-    return np.frombuffer(data, "<f4").astype(np.float32).reshape(packed["shape"])
-
-
-class _Graph:
-    """Collects nodes, initializers and states. Values are passed about by name."""
-
-    def __init__(self, arrays: dict[str, Array]) -> None:
-        self._arrays = arrays
-        self._nodes: list[onnx.NodeProto] = []
-        self._initializers: dict[str, onnx.TensorProto] = {}
-        self.inputs: list[onnx.ValueInfoProto] = []
-        self._states: list[onnx.ValueInfoProto] = []
-        self._next_states: list[onnx.ValueInfoProto] = []
-        self._initial: dict[str, str] = {}
-        self._scope = ""  # path of a network inside the architecture
-
-    @contextlib.contextmanager
-    def inside(self, part: str) -> Iterator[None]:
-        """Paths and states belong to this part of the architecture meanwhile."""
-        outer = self._scope
-        self._scope = f"{outer}{part}."
-        yield
-        self._scope = outer
-
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node with one output; returns its name."""
-        return self.ops(kind, inputs, 1, **attributes)[0]
-
-    def ops(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
-        """Add a node with several outputs; returns their names."""
-        number = len(self._nodes)
-        names = [f"{kind.lower()}_{number}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)]
-        self._nodes.append(helper.make_node(kind, list(inputs), names, name=f"{kind.lower()}_{number}", **attributes))
-        return names
-
-    def weight(self, path: str) -> str:
-        """An array of the architecture as an initializer."""
-        name = f"architecture.{self._scope}{path}"
-        self._initializers[name] = numpy_helper.from_array(self._arrays[name], name)
-        return name
-
-    def column(self, path: str) -> str:
-        """A matrix [out, in] as the kernel [out, in, 1] of a 1x1 convolution."""
-        return self.op("Unsqueeze", self.weight(path), self.integers(2))
-
-    def row_values(self, path: str) -> str:
-        """An array [channels] as one value for each row of [1, channels, frames]."""
-        return self.op("Unsqueeze", self.weight(path), self.integers(1))
-
-    def integers(self, *values: int) -> str:
-        """Constant int64 [n]."""
-        name = "int_" + "_".join(str(v).replace("-", "m") for v in values)
-        self._initializers.setdefault(name, numpy_helper.from_array(np.array(values, np.int64), name))
-        return name
-
-    def number(self, value: float) -> str:
-        """Constant float32 scalar."""
-        name = f"float_{value!r}"
-        self._initializers.setdefault(name, numpy_helper.from_array(np.array(value, np.float32), name))
-        return name
-
-    def numbers(self, values: Sequence[float]) -> str:
-        """Constant float32 [n, 1]: one number a channel."""
-        name = f"floats_{len(self._initializers)}"
-        self._initializers[name] = numpy_helper.from_array(np.array(values, np.float32)[:, None], name)
-        return name
-
-    def scaled(self, x: str, factor: float) -> str:
-        return self.op("Mul", x, self.number(factor))
-
-    def gain_db(self, x: str, gain_db: float) -> str:
-        return x if gain_db == 0.0 else self.op("Mul", x, self.number(10.0 ** (gain_db / 20.0)))
-
-    def state(self, name: str, shape: Sequence[int], initial: str | None = None) -> str:
-        """A state input; `initial` is the path of the array it starts from (else zeros)."""
-        state = f"state_{self._scope}{name}"
-        self._states.append(helper.make_tensor_value_info(state, TensorProto.FLOAT, shape))
-        if initial is not None and self._arrays[f"architecture.{self._scope}{initial}"].any():
-            self._initial[state] = f"architecture.{self._scope}{initial}"
-        return state
-
-    def next_state(self, state: str, value: str, shape: Sequence[int]) -> None:
-        """What becomes of a state input after a block."""
-        self._nodes.append(helper.make_node("Identity", [value], [f"next_{state}"], name=f"keep_{state}"))
-        self._next_states.append(helper.make_tensor_value_info(f"next_{state}", TensorProto.FLOAT, shape))
-
-    def with_past(self, name: str, x: str, channels: int, frames: int) -> str:
-        """`x` [1, channels, n] behind the last `frames` frames of the blocks before it."""
-        if frames == 0:
-            return x
-        shape = (1, channels, frames)
-        state = self.state(name, shape)
-        known = self.op("Concat", state, x, axis=2)
-        past = self.op("Slice", known, self.integers(-frames), self.integers(_ALL), self.integers(2))
-        self.next_state(state, past, shape)
-        return known
-
-    def conv(self, name: str, x: str, weight: str, shape: Sequence[int], bias: str | None, dilation: int) -> str:
-        """A causal convolution; shape = (out, in, taps)."""
-        _, channels, taps = shape
-        known = self.with_past(name, x, channels, (taps - 1) * dilation)
-        inputs = [known, weight] if bias is None else [known, weight, bias]
-        return self.op("Conv", *inputs, kernel_shape=[taps], dilations=[dilation])
-
-    def finish(self, output: str, tree: dict[str, Any]) -> onnx.ModelProto:
-        self._nodes.append(helper.make_node("Identity", [output], ["output"], name="output"))
-        graph = helper.make_graph(
-            self._nodes,
-            "model",
-            [*self.inputs, *self._states],
-            [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 1, "frames")), *self._next_states],
-            list(self._initializers.values()),
-        )
-        model = helper.make_model(
-            graph,
-            producer_name="appliance",
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            doc_string="Streaming audio model. Feed each next_state_X back as state_X with the next block of audio.",
-        )
-        unused = {name: array for name, array in self._arrays.items() if name not in self._initializers}
-        packed = {name: pack_array(array) for name, array in unused.items()}
-        entries = {
-            FORMAT_KEY: FORMAT_VERSION,
-            DESCRIPTION_KEY: json.dumps(tree, allow_nan=False),
-            ARRAYS_KEY: json.dumps(packed),
-            INITIAL_STATE_KEY: json.dumps(self._initial),
-        }
-        helper.set_model_props(model, entries)
-        return model
-
-
-def _inputs(graph: _Graph, description: Description) -> tuple[str, str]:
+def _inputs(graph: Graph, description: Description) -> tuple[str, str]:
     """(audio after the input gain, condition signal [1, 1 + knobs, frames])."""
     graph.inputs.append(helper.make_tensor_value_info("audio", TensorProto.FLOAT, (1, 1, "frames")))
     audio = graph.gain_db("audio", description.input_gain_db)
@@ -247,7 +95,7 @@ def _inputs(graph: _Graph, description: Description) -> tuple[str, str]:
     return audio, graph.op("Concat", audio, graph.op("Expand", "knobs", shape), axis=1)
 
 
-def _activate(graph: _Graph, activation: Activation, x: str) -> str:
+def _activate(graph: Graph, activation: Activation, x: str) -> str:
     match activation.kind:
         case Act.LINEAR:
             return x
@@ -282,7 +130,7 @@ def _activate(graph: _Graph, activation: Activation, x: str) -> str:
             return graph.op("Add", graph.op("Clip", x, low, high), outside)
 
 
-def _wavenet(graph: _Graph, network: WaveNet, audio: str, inputs: str) -> str:
+def _wavenet(graph: Graph, network: WaveNet, audio: str, inputs: str) -> str:
     condition = inputs
     if network.condition is not None:
         with graph.inside("condition"):
@@ -311,7 +159,7 @@ def _wavenet(graph: _Graph, network: WaveNet, audio: str, inputs: str) -> str:
     return output
 
 
-def _layer(graph: _Graph, layer: WaveNetLayer, name: str, h: str, condition: str, is_heard: bool) -> tuple[str, str]:
+def _layer(graph: Graph, layer: WaveNetLayer, name: str, h: str, condition: str, is_heard: bool) -> tuple[str, str]:
     """(what the layer adds to the head sum, the residual after it)."""
     films = layer.films or Films()
 
@@ -342,7 +190,7 @@ def _layer(graph: _Graph, layer: WaveNetLayer, name: str, h: str, condition: str
     return a, h
 
 
-def _gate(graph: _Graph, layer: WaveNetLayer, z: str) -> str:
+def _gate(graph: Graph, layer: WaveNetLayer, z: str) -> str:
     if layer.gating is Gating.NONE:
         return _activate(graph, layer.activation, z)
     value, gate = graph.ops("Split", [z], 2, axis=1)
@@ -357,7 +205,7 @@ def _gate(graph: _Graph, layer: WaveNetLayer, z: str) -> str:
 _GATE_ORDER = {Cell.LSTM: (0, 3, 1, 2), Cell.GRU: (1, 0, 2)}
 
 
-def _recurrent(graph: _Graph, network: Recurrent, audio: str, condition: str) -> str:
+def _recurrent(graph: Graph, network: Recurrent, audio: str, condition: str) -> str:
     x = graph.op("Transpose", condition, perm=[2, 0, 1])  # [frames, 1, inputs]
     for i, layer in enumerate(network.layers):
         x = _units(graph, network.cell, layer, f"layers.{i}", str(i), x)
@@ -367,7 +215,7 @@ def _recurrent(graph: _Graph, network: Recurrent, audio: str, condition: str) ->
     return graph.op("Add", out, audio) if network.skip else out
 
 
-def _units(graph: _Graph, cell: Cell, layer: RecurrentLayer, path: str, name: str, x: str) -> str:
+def _units(graph: Graph, cell: Cell, layer: RecurrentLayer, path: str, name: str, x: str) -> str:
     """One recurrent layer: [frames, 1, inputs] → [frames, 1, H]."""
     order = _GATE_ORDER[cell]
     is_lstm = cell is Cell.LSTM
@@ -391,7 +239,7 @@ def _units(graph: _Graph, cell: Cell, layer: RecurrentLayer, path: str, name: st
     return graph.op("Squeeze", y, graph.integers(1))
 
 
-def _convnet(graph: _Graph, network: ConvNet, audio: str) -> str:
+def _convnet(graph: Graph, network: ConvNet, audio: str) -> str:
     x = audio
     for i, block in enumerate(network.blocks):
         weight, bias = graph.weight(f"blocks.{i}.weight"), graph.weight(f"blocks.{i}.bias")
@@ -401,7 +249,7 @@ def _convnet(graph: _Graph, network: ConvNet, audio: str) -> str:
     return graph.op("Add", graph.op("Conv", x, head), graph.number(network.head_bias))
 
 
-def _linear(graph: _Graph, network: Linear, audio: str) -> str:
+def _linear(graph: Graph, network: Linear, audio: str) -> str:
     minus_one = graph.integers(-1)
     oldest_first = graph.op(
         "Slice", graph.weight("taps"), minus_one, graph.integers(_NEWEST_FIRST_END), graph.integers(0), minus_one

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from appliance.engine.onnx_graph import _activate, _Graph, _units
+from appliance.engine.onnx_graph import _activate, _units
+from appliance.engine.onnx_writer import Graph
 from appliance.formats.stack import Activate, Convolution, Elu, Layer, PRelu, Scale, Softmax, Stack, Units
 
 
-def stack_output(graph: _Graph, network: Stack, audio: str, condition: str) -> str:
+def stack_output(graph: Graph, network: Stack, audio: str, condition: str) -> str:
     """The output [1, 1, frames] of the layers, fed with `condition` [1, 1 + knobs, frames]."""
     x = condition
     for i, layer in enumerate(network.layers):
@@ -14,7 +15,7 @@ def stack_output(graph: _Graph, network: Stack, audio: str, condition: str) -> s
     return graph.op("Add", x, audio) if network.skip else x
 
 
-def _layer(graph: _Graph, layer: Layer, path: str, name: str, x: str) -> str:
+def _layer(graph: Graph, layer: Layer, path: str, name: str, x: str) -> str:
     """One layer on rows [1, channels, frames]."""
     if isinstance(layer, Convolution):
         return _convolution(graph, layer, path, name, x)
@@ -37,7 +38,7 @@ def _layer(graph: _Graph, layer: Layer, path: str, name: str, x: str) -> str:
     return graph.op("Mul", graph.op("Sigmoid", o), graph.op("Tanh", cell))
 
 
-def _convolution(graph: _Graph, layer: Convolution, path: str, name: str, x: str) -> str:
+def _convolution(graph: Graph, layer: Convolution, path: str, name: str, x: str) -> str:
     _, channels, taps = layer.weight.shape
     known = graph.with_past(name, x, channels * layer.groups, (taps - 1) * layer.dilation)
     weight, bias = graph.weight(f"{path}.weight"), graph.weight(f"{path}.bias")

@@ -62,11 +62,15 @@ class ReferenceEngine:
 
     def process(self, audio: Float32, knobs: Float32 | None = None) -> Float32:
         """One block; see the contract."""
+        return self.process_float64(audio, knobs).astype(np.float32)
+
+    def process_float64(self, audio: Float32, knobs: Float32 | None = None) -> Float64:
+        """The same, without rounding the result."""
         condition = condition_signal(audio, knobs, self.knob_count)
         if audio.size == 0:
-            return np.zeros(0, np.float32)
+            return np.zeros(0)
         condition[0] *= self._input_gain
-        output: Float32 = (self._output_gain * self._network.run(condition)).astype(np.float32)
+        output: Float64 = self._output_gain * self._network.run(condition)
         return output
 
 

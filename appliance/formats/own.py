@@ -14,14 +14,8 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from appliance import storage
-from appliance.engine.onnx_graph import (
-    ARRAYS_KEY,
-    DESCRIPTION_KEY,
-    FORMAT_KEY,
-    FORMAT_VERSION,
-    build,
-    unpack_array,
-)
+from appliance.engine.onnx_graph import build
+from appliance.engine.onnx_writer import ARRAYS_KEY, DESCRIPTION_KEY, FORMAT_KEY, FORMAT_VERSION, unpack_array
 from appliance.errors import BadModelFile, UnsupportedModel
 from appliance.formats.consistency import check_description
 from appliance.formats.description import MAX_WEIGHTS, Array, Description

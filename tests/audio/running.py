@@ -53,10 +53,17 @@ class AudioProcess:
 
     def resident_kb(self) -> int:
         """Memory of the process."""
+        return self._memory_kb("VmRSS")
+
+    def mapped_bytes(self) -> int:
+        """Addresses of the process, which RLIMIT_AS limits."""
+        return 1024 * self._memory_kb("VmSize")
+
+    def _memory_kb(self, name: str) -> int:
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1])
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {name}")
 
 
 @contextmanager

@@ -16,18 +16,20 @@ import pytest
 
 from appliance.audio.bench import as_text, bench_loop, percentiles_us
 from appliance.audio.bench_load import busy_neighbours, player_uploads
-from appliance.engine._native import Pedal, run_clocked_loop
+from appliance.audio.ports import Xrun
+from appliance.engine._native import CardLoop, DemoCard, Pedal
 from appliance.engine.packing import pack_model, pack_patch
 from appliance.errors import BadRequest
 from appliance.paths import assets
 from tests.models import random_recurrent
 
 NAMES = ["p50", "p99", "p99.9", "p99.99", "max"]
+OWN = ["periods", "late", "wake_us", "busy_us", "python_us"]
 
 
 def test_every_period_is_timed_and_python_is_part_of_busy() -> None:
     result = bench_loop(1.0, 128, 48_000)
-    assert list(result) == ["period", "periods", "late", "wake_us", "busy_us", "python_us", "native_loop"]
+    assert list(result) == ["period", *OWN, "python_loop", "native_loop"]
     assert (result["period"], result["periods"]) == (128, 375)
     for name in ("wake_us", "busy_us", "python_us"):
         times = result[name]
@@ -48,28 +50,90 @@ def test_the_same_periods_are_played_by_a_loop_in_cpp() -> None:
         assert list(native[name]) == NAMES
         assert 0 < native[name]["p50"] < native[name]["max"] < 1e6
     assert native["busy_us"]["p50"] < result["busy_us"]["p50"] + 5  # type: ignore[index]
+    in_python = result["python_loop"]
+    assert isinstance(in_python, dict)
+    assert list(in_python) == OWN
+    assert in_python["python_us"]["p50"] > result["python_us"]["p50"]  # type: ignore[index]
     words = as_text(result)
     assert "375 periods of 128 frames in each loop" in words
     assert words.count("of the C++ loop") == 2
+    assert words.count("of the loop in Python") == 3
 
 
-def test_the_cpp_loop_takes_the_time_of_its_periods() -> None:
-    wake_ns, busy_ns, engine_ns = (array("q", bytes(8 * 50)) for _ in range(3))
+class Clock:
+    """Time that only the test moves; sleeping is exact."""
+
+    def __init__(self) -> None:
+        self.time_ns = 0
+
+    def now_ns(self) -> int:
+        return self.time_ns
+
+    def sleep_until_ns(self, due_ns: int, /) -> None:
+        self.time_ns = due_ns
+
+
+def card_with(pedal: Pedal, samples: int, clock: Clock | None = None) -> tuple[DemoCard, CardLoop]:
+    """A loaded card of the pedal's period, 256 frames, with 64 periods of slack, and its loop."""
+    pedal.configure_io("S16_LE", 1, 0, "S32_LE", 2)
+    card = DemoCard(48_000, 256, 64, Xrun, clock)
+    card.load(bytes(2 * samples))
+    return card, CardLoop(card, pedal, bytearray(8 * 256))
+
+
+def columns(count: int) -> list[array[int]]:
+    return [array("q", bytes(8 * count)) for _ in range(3)]
+
+
+def test_the_cpp_loop_takes_the_time_of_its_periods_and_notes_them() -> None:
+    wake_ns, busy_ns, engine_ns = times = columns(50)
     pedal = Pedal(48_000, 256)
+    card, card_loop = card_with(pedal, 1_000)
+    card.note(*times, 10, pedal)
+    card.start()
     start = time.monotonic()
-    run_clocked_loop(pedal, bytes(4 * 512), 48_000, 8, 10, wake_ns, busy_ns, engine_ns)
-    assert time.monotonic() - start == pytest.approx(60 * 256 / 48_000, abs=0.1)
+    card_loop.play_until_noted()
+    assert card.is_noted()
+    assert 59 * 256 / 48_000 < time.monotonic() - start < 64 * 256 / 48_000 + 1.0
     assert all(0 < engine <= busy for engine, busy in zip(engine_ns, busy_ns, strict=True))
+    assert all(wake >= 0 for wake in wake_ns)
 
 
-def test_the_cpp_loop_refuses_what_it_cannot_play() -> None:
-    room = array("q", bytes(80))
+def test_missed_deadlines_are_counted_and_their_periods_not_noted() -> None:
+    wake_ns, _, _ = times = columns(20)
+    pedal, clock = Pedal(48_000, 256), Clock()
+    card, card_loop = card_with(pedal, 1_000, clock)
+    card.note(*times, 0, pedal)
+    card.start()
+    card_loop.play(5)
+    clock.time_ns += 65 * 256 * 10**9 // 48_000
+    with pytest.raises(Xrun, match=r"capture.*a deadline was missed"):
+        card_loop.play(5)
+    assert card_loop.moved == 0
+    card.start()
+    card_loop.play_until_noted()
+    assert card.missed == 1
+    assert list(wake_ns) == [0] * 20
+
+
+def test_what_the_card_and_its_loop_cannot_play_is_refused() -> None:
+    pedal = Pedal(48_000, 256)
     with pytest.raises(ValueError, match="shorter than one period"):
-        run_clocked_loop(Pedal(48_000, 64), bytes(127), 48_000, 2, 0, room, room, room)
+        card_with(pedal, 255)
+    card, _ = card_with(pedal, 256)
     with pytest.raises(ValueError, match="not of one length"):
-        run_clocked_loop(Pedal(48_000, 64), bytes(128), 48_000, 2, 0, room, room, array("q", bytes(8)))
-    with pytest.raises(ValueError, match="8000 Hz and 2 periods"):
-        run_clocked_loop(Pedal(48_000, 64), bytes(128), 48_000, 1, 0, room, room, room)
+        card.note(array("q", bytes(8)), array("q", bytes(8)), array("q", bytes(16)), 0, pedal)
+    with pytest.raises(ValueError, match="too small for the period"):
+        CardLoop(card, pedal, bytearray(8 * 255))
+    with pytest.raises(ValueError, match="the pedal's period is not the card's"):
+        CardLoop(card, Pedal(48_000, 128), bytearray(8 * 256))
+    with pytest.raises(ValueError, match="was not told the card's format"):
+        CardLoop(card, Pedal(48_000, 256), bytearray(8 * 256))
+    with pytest.raises(ValueError, match="8000 to 384000 Hz"):
+        DemoCard(48_000, 64, 1, Xrun)
+    card.unload()
+    with pytest.raises(ValueError, match="not open"):
+        card.read()
 
 
 def test_the_load_is_a_pedal_that_answers_and_is_gone_afterwards() -> None:

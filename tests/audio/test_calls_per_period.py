@@ -27,7 +27,7 @@ PERIOD_FRAMES = 256
 
 
 def demo() -> Port:
-    return DemoPort(RATE_HZ, PERIOD_FRAMES, periods=8)
+    return DemoPort(RATE_HZ, PERIOD_FRAMES, periods=64)  # a deadline that a busy machine meets too
 
 
 def alsa() -> Port:
@@ -78,16 +78,18 @@ def count_instructions(play: Callable[[], None], found: Counter[str]) -> None:
         sys.settrace(None)
 
 
-@pytest.mark.parametrize(("make", "compiled"), [(demo, 4), (alsa, 3)])
-def test_a_period_takes_two_python_functions_and_a_handful_of_compiled_ones(
-    make: Callable[[], Port], compiled: int
+@pytest.mark.parametrize(("make", "functions", "compiled"), [(demo, 0, 0), (alsa, 2, 3)])
+def test_a_period_takes_no_or_two_python_functions_and_a_handful_of_compiled_ones(
+    make: Callable[[], Port], functions: int, compiled: int
 ) -> None:
     found = per_period(make(), count_calls)
-    assert 2 <= found["call"] < 3
-    assert 1 <= found["c_call"] < compiled + 1
+    assert functions <= found["call"] < functions + 0.5
+    assert compiled <= found["c_call"] < compiled + 0.5
 
 
-@pytest.mark.parametrize(("make", "limit"), [(demo, 155), (alsa, 85)])
-def test_a_period_takes_few_instructions_of_the_interpreter(make: Callable[[], Port], limit: int) -> None:
+@pytest.mark.parametrize(("make", "least", "limit"), [(demo, 0.1, 6), (alsa, 20, 85)])
+def test_a_period_takes_few_instructions_of_the_interpreter(
+    make: Callable[[], Port], least: float, limit: float
+) -> None:
     found = per_period(make(), count_instructions)
-    assert 20 < found["opcode"] < limit
+    assert least < found["opcode"] < limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from appliance.audio.process import main, parse
 from appliance.bridge.layout import CONTROLS_BYTES, STATUS_BYTES, TAP_BYTES, AudioState, Flag
 from appliance.errors import ExitCode
 from tests.audio.running import Panel, audio_process
-from tests.models import random_linear, random_recurrent
+from tests.models import random_linear, random_recurrent, random_wavenet
 
 
 def test_the_demo_plays_a_model_and_its_output_is_metered(tmp_path: Path) -> None:
@@ -55,6 +56,24 @@ def test_a_patch_that_is_no_patch_is_refused_in_words_and_the_sound_goes_on(tmp_
         assert status.message
         assert status.generation == good
         audio.wait_for(lambda later: later.frames > status.frames + 4_800)
+
+
+def test_a_model_that_memory_was_short_for_is_tried_again_while_it_is_wanted(tmp_path: Path) -> None:
+    panel = Panel(tmp_path)
+    rng = np.random.default_rng(4)
+    good = panel.select(random_linear(rng))
+    with audio_process(tmp_path, "--demo") as audio:
+        audio.wait_for(lambda status: status.generation == good)
+        limit = (audio.mapped_bytes() + (8 << 20), resource.RLIM_INFINITY)
+        before = resource.prlimit(audio.process.pid, resource.RLIMIT_AS, limit)
+        # remembers 400,000 frames of 16 channels before and after: 50 MB
+        large = panel.select(random_wavenet(rng, channels=(16,), dilations=((400_000,),)))
+        status = audio.wait_for(lambda status: status.failed_generation == large)
+        assert status.message == b"not enough memory for this model"
+        assert status.generation == good
+        resource.prlimit(audio.process.pid, resource.RLIMIT_AS, before)
+        status = audio.wait_for(lambda status: status.generation == large)
+        assert status.failed_generation == 0
 
 
 def test_shared_memory_is_made_when_absent_and_kept_when_good(tmp_path: Path) -> None:

@@ -12,13 +12,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto
 
-from appliance.engine.onnx_graph import (
-    ARRAYS_KEY,
-    DESCRIPTION_KEY,
-    FORMAT_KEY,
-    initial_states,
-    unpack_array,
-)
+from appliance.engine.onnx_graph import initial_states
+from appliance.engine.onnx_writer import ARRAYS_KEY, DESCRIPTION_KEY, FORMAT_KEY, unpack_array
 from appliance.engine.reference import ReferenceEngine
 from appliance.errors import BadModelFile, StorageError, UnsupportedModel
 from appliance.formats.description import Description, Knob, Levels, Recurrent, SelfTest

@@ -1,105 +1,21 @@
-// The Python face of the engine (types: ../_native.pyi).
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
+// The Python face of the engine (types: ../_native.pyi): the chain, and the module itself.
+#include "bindings.hpp"
+
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "clocked_loop.hpp"
-#include "convolver.hpp"
-#include "direct_fir.hpp"
-#include "peak.hpp"
 #include "pedal.hpp"
-#include "played_model.hpp"
-#include "simd.hpp"
 
-namespace nb = nanobind;
 using namespace appliance;
 
 namespace {
-
-using Audio = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Block = nb::ndarray<nb::numpy, float, nb::ndim<1>>;
-
-// Any object with the buffer protocol, held while this lives.
-class Bytes {
- public:
-  Bytes(nb::handle object, bool writable) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, writable ? PyBUF_WRITABLE : PyBUF_SIMPLE) != 0)
-      throw nb::python_error();
-  }
-  ~Bytes() { PyBuffer_Release(&view_); }
-  Bytes(const Bytes&) = delete;
-  Bytes& operator=(const Bytes&) = delete;
-
-  uint8_t* data() const { return static_cast<uint8_t*>(view_.buf); }
-  size_t size() const { return static_cast<size_t>(view_.len); }
-
- private:
-  Py_buffer view_{};
-};
-
-Block new_block(size_t frames) {
-  auto* data = new float[frames]();
-  nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<float*>(pointer); });
-  return Block(data, {frames}, owner);
-}
-
-// A model alone, with knobs as Python gives them: (knobs,) held, or (knobs, frames).
-class PyModel {
- public:
-  PyModel(nb::bytes blob, int max_block_frames, int session_rate_hz, int oversample)
-      : model_(blob.c_str(), blob.size(), max_block_frames, session_rate_hz, oversample) {}
-
-  Block process(const Audio& audio, std::optional<nb::ndarray<const float, nb::c_contig, nb::device::cpu>> knobs) {
-    const auto frames = static_cast<int>(audio.shape(0));
-    const size_t count = model_.knob_count();
-    std::vector<float> rows(count * audio.shape(0), 0.0f);
-    if (knobs) {
-      const bool held = knobs->ndim() == 1;
-      if (knobs->shape(0) != count || knobs->ndim() > 2 || (!held && knobs->shape(1) != audio.shape(0)))
-        throw nb::value_error("knobs must have the shape (knobs,) or (knobs, frames)");
-      for (size_t knob = 0; knob < count; ++knob)
-        for (int t = 0; t < frames; ++t)
-          rows[knob * frames + t] = held ? knobs->data()[knob] : knobs->data()[knob * frames + t];
-    }
-    const float* pointers[kMaxKnobs];
-    for (size_t knob = 0; knob < count; ++knob) pointers[knob] = rows.data() + knob * frames;
-    Block out = new_block(audio.shape(0));
-    const FlushDenormals flush;
-    model_.process(audio.data(), pointers, out.data(), frames);
-    return out;
-  }
-
-  // Nanoseconds each of `repeats` blocks took, measured here so that the cost of crossing from Python is left out.
-  std::vector<int64_t> time_blocks(const Audio& audio, int repeats) {
-    const auto frames = static_cast<int>(audio.shape(0));
-    const std::vector<float> knob(frames, 0.5f);
-    const std::vector<const float*> pointers(kMaxKnobs, knob.data());
-    std::vector<float> out(frames);
-    std::vector<int64_t> taken(repeats);
-    const FlushDenormals flush;
-    for (int64_t& ns : taken) {
-      const auto start = std::chrono::steady_clock::now();
-      model_.process(audio.data(), pointers.data(), out.data(), frames);
-      ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
-    }
-    return taken;
-  }
-
-  PlayedModel model_;
-};
 
 // A Python engine inside the chain. Holds the interpreter lock: offline use.
 class PythonModel final : public OutsideModel {
@@ -235,74 +151,6 @@ class PyPedal {
   PythonModel* python_model_ = nullptr;
 };
 
-// The loop in C++ (bench): plays `source`, notes into three arrays of int64.
-int64_t clocked_loop(PyPedal& self, nb::handle source, int sample_rate_hz, int buffer_periods, int64_t warm_up,
-                     nb::handle wake_ns, nb::handle busy_ns, nb::handle engine_ns) {
-  const Bytes bytes(source, false);
-  const Bytes wake(wake_ns, true), busy(busy_ns, true), engine(engine_ns, true);
-  Pedal& pedal = self.pedal();
-  pedal.configure_io({PcmFormat::kS16, 1, 0, PcmFormat::kS32, 2});
-  if (bytes.size() < size_t{2} * pedal.period_frames()) throw nb::value_error("source: shorter than one period");
-  if (busy.size() != wake.size() || engine.size() != wake.size()) throw nb::value_error("times: not of one length");
-  if (sample_rate_hz < 8000 || buffer_periods < 2) throw nb::value_error("at least 8000 Hz and 2 periods");
-  std::vector<uint8_t> playback(pedal.playback_bytes(pedal.period_frames()));
-  const ClockedSource clocked = {bytes.data(), static_cast<int64_t>(bytes.size()), sample_rate_hz, buffer_periods};
-  const auto at = [](const Bytes& times) { return reinterpret_cast<int64_t*>(times.data()); };
-  const auto count = static_cast<int64_t>(wake.size() / sizeof(int64_t));
-  return run_clocked_loop(pedal, clocked, playback.data(), warm_up, {at(wake), at(busy), at(engine), count});
-}
-
-// A convolution alone: for the cabinet's bench and tests.
-template <class Convolution>
-class PyConvolution {
- public:
-  PyConvolution(const Audio& taps, int max_frames) {
-    if (taps.shape(0) < 1 || taps.shape(0) > kMaxReceptiveField || max_frames < 1 || max_frames > 8192)
-      throw nb::value_error("an impulse response of 1 to 2097152 taps and periods of 1 to 8192 frames");
-    max_frames_ = max_frames;
-    convolution_.emplace(taps.data(), static_cast<int>(taps.shape(0)), max_frames);
-  }
-
-  Block process(const Audio& audio) {
-    Block out = new_block(audio.shape(0));
-    const FlushDenormals flush;
-    for (size_t done = 0; done < audio.shape(0);) {
-      const auto chunk = static_cast<int>(std::min<size_t>(max_frames_, audio.shape(0) - done));
-      convolution_->process(audio.data() + done, out.data() + done, chunk);
-      done += chunk;
-    }
-    return out;
-  }
-
-  // Nanoseconds of each period of `audio`, cut into whole periods.
-  std::vector<int64_t> time_periods(const Audio& audio) {
-    std::vector<int64_t> taken(audio.shape(0) / max_frames_);
-    std::vector<float> out(max_frames_);
-    const FlushDenormals flush;
-    const float* in = audio.data();
-    for (int64_t& ns : taken) {
-      const auto start = std::chrono::steady_clock::now();
-      convolution_->process(in, out.data(), max_frames_);
-      ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
-      in += max_frames_;
-    }
-    return taken;
-  }
-
- private:
-  int max_frames_ = 0;
-  std::optional<Convolution> convolution_;
-};
-
-template <class Convolution>
-void bind_convolution(nb::module_& module, const char* name) {
-  using Bound = PyConvolution<Convolution>;
-  nb::class_<Bound>(module, name)
-      .def(nb::init<const Audio&, int>(), nb::arg("taps"), nb::arg("period_frames"))
-      .def("process", &Bound::process, nb::arg("audio"))
-      .def("time_periods", &Bound::time_periods, nb::arg("audio"));
-}
-
 #define FIELD(Struct, name) fields[#name] = offsetof(Struct, name)
 
 nb::dict shared_memory_layout() {
@@ -375,40 +223,16 @@ nb::dict shared_memory_layout() {
   return layout;
 }
 
-nb::dict rate_plan(int kind, int model_rate_hz, int session_rate_hz, int oversample) {
-  const RatePlan plan = plan_rates(static_cast<ModelKind>(kind), model_rate_hz, session_rate_hz, oversample);
-  nb::dict told;
-  told["method"] = static_cast<int>(plan.method);
-  told["oversample"] = plan.oversample;
-  told["stretch"] = plan.stretch;
-  told["latency_frames"] = plan.latency_frames;
-  return told;
-}
-
-std::string cpu_features() {
-  return std::to_string(kLanes) + " lanes, " + std::to_string(kRegisters) + " registers";
-}
-
 }  // namespace
+
+Pedal& pedal_of(nb::handle python_pedal) {
+  return nb::cast<PyPedal&>(python_pedal).pedal();
+}
 
 NB_MODULE(_native, module) {
   module.doc() = "The compiled engine: models and the chain.";
   module.def("shared_memory_layout", &shared_memory_layout);
-  module.def("cpu_features", &cpu_features);
-  module.def("rate_plan", &rate_plan, nb::arg("kind"), nb::arg("model_rate_hz"), nb::arg("session_rate_hz"),
-             nb::arg("oversample"));
-  module.def("peak_gflops", &peak_gflops);
-
-  nb::class_<PyModel>(module, "Model")
-      .def(nb::init<nb::bytes, int, int, int>(), nb::arg("blob"), nb::arg("max_block_frames") = Model::kChunkFrames,
-           nb::arg("session_rate_hz") = 0, nb::arg("oversample") = 1)
-      .def_prop_ro("knob_count", [](PyModel& self) { return self.model_.knob_count(); })
-      .def_prop_ro("latency_frames", [](PyModel& self) { return self.model_.latency_frames(); })
-      .def_prop_ro("receptive_field_frames", [](PyModel& self) { return self.model_.receptive_field(); })
-      .def("process", &PyModel::process, nb::arg("audio"), nb::arg("knobs") = nb::none())
-      .def("time_blocks", &PyModel::time_blocks, nb::arg("audio"), nb::arg("repeats"))
-      .def("reset", [](PyModel& self) { self.model_.reset(); });
-
+  bind_models(module);
   nb::class_<PyPedal>(module, "Pedal")
       .def(nb::init<int, int, nb::handle, nb::handle, nb::handle>(), nb::arg("sample_rate_hz"),
            nb::arg("period_frames"), nb::arg("controls") = nb::none(), nb::arg("status") = nb::none(),
@@ -431,10 +255,6 @@ NB_MODULE(_native, module) {
       .def_prop_ro("is_fading", [](PyPedal& self) { return self.pedal().is_fading(); })
       .def("reset", [](PyPedal& self) { self.pedal().reset(); });
 
-  module.def("run_clocked_loop", &clocked_loop, nb::arg("pedal"), nb::arg("source"), nb::arg("sample_rate_hz"),
-             nb::arg("buffer_periods"), nb::arg("warm_up_periods"), nb::arg("wake_ns"), nb::arg("busy_ns"),
-             nb::arg("engine_ns"));
-
-  bind_convolution<Convolver>(module, "Convolver");
-  bind_convolution<DirectFir>(module, "DirectFir");
+  bind_demo_card(module);
+  bind_convolutions(module);
 }

@@ -14,6 +14,7 @@ namespace appliance {
 namespace {
 
 constexpr auto kLookEvery = std::chrono::milliseconds(3);
+constexpr auto kRetryAfter = std::chrono::seconds(1);
 constexpr std::streamoff kMaxPatchBytes = 64 << 20;
 
 std::vector<char> read_file(const char* path) {
@@ -59,12 +60,17 @@ void Loader::run() {
     empty_bin();
     controls_.refresh();
     const ControlsPayload wanted = controls_.payload();
-    if (wanted.generation != 0 && wanted.generation != loaded_generation_) {
+    if (wanted.generation != 0 && (wanted.generation != loaded_generation_ || is_time_to_retry())) {
       loaded_generation_ = wanted.generation;
       load(wanted);
     }
     std::this_thread::sleep_for(kLookEvery);
   }
+}
+
+// Memory may be there again in a moment; what else is wrong with a patch stays wrong.
+bool Loader::is_time_to_retry() const noexcept {
+  return lacks_memory_ && std::chrono::steady_clock::now() >= retry_at_;
 }
 
 bool Loader::is_still_wanted(uint32_t generation) noexcept {
@@ -73,6 +79,7 @@ bool Loader::is_still_wanted(uint32_t generation) noexcept {
 }
 
 void Loader::load(const ControlsPayload& wanted) {
+  lacks_memory_ = false;
   try {
     const std::vector<char> patch = read_file(wanted.patch_path);
     auto slot = std::make_unique<Slot>(patch.data(), patch.size(), sample_rate_hz_, max_frames_, nullptr);
@@ -80,7 +87,10 @@ void Loader::load(const ControlsPayload& wanted) {
     slot->follow(wanted, true);
     if (!slot->warm([this, &wanted] { return is_still_wanted(wanted.generation); })) return;
     delete ready_.exchange(slot.release(), std::memory_order_acq_rel);  // the one before was never taken
+    if (status_ != nullptr) __atomic_store_n(&status_->failed_generation, 0, __ATOMIC_RELEASE);
   } catch (const std::bad_alloc&) {
+    lacks_memory_ = true;
+    retry_at_ = std::chrono::steady_clock::now() + kRetryAfter;
     report_failure(wanted.generation, "not enough memory for this model");
   } catch (const std::exception& error) {
     report_failure(wanted.generation, error.what());

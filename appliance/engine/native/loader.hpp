@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 
@@ -29,6 +30,7 @@ class Loader {
   void run();
   void empty_bin() noexcept;
   void load(const ControlsPayload& wanted);
+  bool is_time_to_retry() const noexcept;
   bool is_still_wanted(uint32_t generation) noexcept;
   void report_failure(uint32_t generation, const char* why) noexcept;
 
@@ -37,6 +39,8 @@ class Loader {
   int sample_rate_hz_;
   int max_frames_;
   uint32_t loaded_generation_ = 0;
+  bool lacks_memory_ = false;  // for it
+  std::chrono::steady_clock::time_point retry_at_;
   std::atomic<bool> stop_{false};
   std::atomic<Slot*> ready_{nullptr};
   std::atomic<Slot*> bin_[4] = {};
