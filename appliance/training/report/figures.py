@@ -25,7 +25,8 @@ from appliance.training.report.drawing import (
     new_figure,
 )
 from appliance.training.report.dynamics import CompressionCurve
-from appliance.training.report.findings import Findings, Gains, Passage
+from appliance.training.report.findings import PASSAGE_MS, Findings, Gains, Passage
+from appliance.training.report.words import db
 from appliance.training.takes import DataSet
 
 _MARKERS = "os^D"
@@ -96,7 +97,7 @@ def _error_over_time(found: Findings, rate_hz: int, dress: Dress) -> Figure:
         color=dress.soft,
         markersize=2.2,
         alpha=0.5,
-        label="each 50 ms",
+        label=f"each {PASSAGE_MS:.0f} ms",
     )
     axes.plot(
         (np.arange(len(coarse.esr)) + 0.5) * coarse.window_frames / rate_hz,
@@ -226,14 +227,6 @@ def _take_spectra(found: Findings, dress: Dress) -> Figure:
             level.centres_hz, level.device_db, color=dress.device, label="device" if first else None, **DEVICE_LINE
         )
         axes.plot(level.centres_hz, level.model_db, color=dress.model, label="model" if first else None, **MODEL_LINE)
-        axes.annotate(
-            f"in {level.input_db:.0f} dB",
-            (level.centres_hz[0], level.device_db[0]),
-            textcoords="offset points",
-            xytext=(2, 5),
-            fontsize=7.5,
-            color=dress.soft,
-        )
     hz_axis(axes, 60.0, float(found.levels[0].centres_hz[-1]) * 1.05)
     top = max(float(np.nanmax(level.device_db)) for level in found.levels)
     axes.set_ylim(max(top - 90.0, axes.get_ylim()[0]), top + 8.0)
@@ -296,7 +289,7 @@ def _sine_transfer(found: Findings, dress: Dress) -> Figure:
             np.append(heard, heard[0]),
             color=dress.shades[index + 1],
             linewidth=1.0 + 0.6 * (2 - index),
-            label=f"{level_db:.0f} dB",
+            label=f"{db(level_db)} dB",
         )
     axes.set_xlabel(f"input sample of a {distortion.TRANSFER_HZ} Hz sine")
     axes.set_ylabel("output sample")

@@ -50,6 +50,7 @@ def render_page(
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["db"] = words.db
     captions = words.captions(found, data)
 
     def cards(names: Sequence[str]) -> list[dict[str, Any]]:

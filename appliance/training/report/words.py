@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from appliance.formats.summary import spaced
 from appliance.training.report import distortion, dynamics
-from appliance.training.report.findings import Findings
+from appliance.training.report.findings import PASSAGE_MS, Findings
 from appliance.training.takes import DataSet, Take
 
 # The words of the NAM trainer for an ESR below each bound.
@@ -39,7 +39,15 @@ def verdict(esr: float) -> str:
 
 def figure_words(esr: float) -> str:
     """An ESR as it is written everywhere in the report."""
-    return "–" if math.isnan(esr) else f"{esr:.4f}" if esr >= 0.001 else f"{esr:.1e}"
+    if math.isnan(esr):
+        return "–"
+    digits = 4 if esr >= 1e-3 else 6
+    return f"{esr:.{digits}f}" if esr >= 1e-6 or esr == 0.0 else "below 0.000001"
+
+
+def db(level: float) -> str:
+    """Whole decibels with a true minus sign."""
+    return f"{level:.0f}".replace("-", "−")
 
 
 def summary(found: Findings, data: DataSet) -> list[str]:
@@ -138,8 +146,8 @@ def captions(found: Findings, data: DataSet) -> dict[str, Captioned]:
         ),
         "spectra-take": Captioned(
             "Spectrum by level, from the recording",
-            "Output in thirds of an octave while the input is soft, middle and loud. As the playing gets louder "
-            "the harmonics rise: they should rise alike.",
+            f"Output in thirds of an octave while the input is soft, middle and loud (about {_levels(found)} "
+            "dB). As the playing gets louder the harmonics rise: they should rise alike.",
             "both",
         ),
         "harmonics-sine": Captioned(
@@ -167,13 +175,14 @@ def captions(found: Findings, data: DataSet) -> dict[str, Captioned]:
         if passage is not None:
             told[name] = Captioned(
                 title,
-                f"50 ms at {passage.at_s:.2f} s of the test audio of {of_take}: ESR {figure_words(passage.esr)}.",
+                f"{PASSAGE_MS:.0f} ms at {passage.at_s:.2f} s of the test audio of {of_take}: "
+                f"ESR {figure_words(passage.esr)}.",
                 "both",
             )
     if found.sweep is not None:
         told["harmonics-sweep"] = Captioned(
             "Harmonics over frequency, from the sweep",
-            f"The recording holds a sweep that peaks at {found.sweep.sweep.peak_db:.0f} dB. Its answer, of device and "
+            f"The recording holds a sweep that peaks at {db(found.sweep.sweep.peak_db)} dB. Its answer, of device and "
             "model alike, is taken apart into harmonics (Farina 2000). "
             + ("It was part of the training audio. " if _trained_on(shown, found.sweep.sweep.first) else "")
             + "What lies 60 dB down is noise rather than harmonics.",
@@ -192,7 +201,7 @@ def missing(found: Findings) -> list[str]:
     if found.sweep is None:
         told.append(
             "Harmonics of the device over frequency: the recording holds no sweep. The signal that "
-            "`appliance signal` writes has some."
+            "“appliance signal” writes has some."
         )
     if len(found.device_compression.input_db) <= 1:
         told.append("Compression: the test audio is all at one level, or too short.")
@@ -202,19 +211,27 @@ def missing(found: Findings) -> list[str]:
 
 
 def _gain_words(device: dynamics.GainResponse, model: dynamics.GainResponse, event: str) -> str:
-    told = []
-    for name, response in (("device", device), ("model", model)):
-        constant = dynamics.settling_ms(response)
+    count = f"{device.events} notes" if device.events > 1 else "one note"
+    told = [f"Gain (output level less input level) after a note {event}, median of {count} in the test audio."]
+    apart_db = dynamics.gain_difference_db(device, model)
+    if not math.isnan(apart_db):
+        told.append(f"The model’s is within {apart_db:.1f} dB of the device’s on average.")
+    constants = [dynamics.settling_ms(response) for response in (device, model)]
+    if not device.steady:
         told.append(
-            f"the {name}’s moves by less than 1 dB"
-            if math.isnan(constant)
-            else f"the {name}’s settles in about {constant:.0f} ms"
+            "The notes change in level meanwhile, so that the curve shows compression as they do, not only how fast "
+            "the device reacts."
         )
-    return (
-        f"Gain (output level less input level) after a note {event}: median of {device.events} in the test audio. "
-        f"After the first {dynamics.LEVEL_WINDOW_MS:.0f} ms, which the level’s own window blurs, "
-        f"{told[0]} and {told[1]} (63 % of the way)."
-    )
+    elif any(math.isnan(constant) for constant in constants):
+        told.append("It moves by less than 1 dB.")
+    else:
+        told.append(f"63 % of the way takes the device {constants[0]:.0f} ms and the model {constants[1]:.0f} ms.")
+    told.append(f"The level’s own window blurs what is faster than {dynamics.LEVEL_WINDOW_MS:.0f} ms.")
+    return " ".join(told)
+
+
+def _levels(found: Findings) -> str:
+    return ", ".join(db(level.input_db) for level in found.levels)
 
 
 def _trained_on(take: Take, frame: int) -> bool:
