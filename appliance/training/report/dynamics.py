@@ -7,6 +7,7 @@ level minus input level. Pure numpy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,9 +42,9 @@ def compression_curve(dry: Audio, wet: Audio, rate_hz: int) -> CompressionCurve:
     into, out = window_levels_db(dry, frames), window_levels_db(wet, frames)
     rows = []
     for low in np.arange(_FAINT_DB, 3.0, _BIN_DB):
-        inside = out[(into >= low) & (into < low + _BIN_DB)]
-        if len(inside) >= _FEWEST:
-            rows.append((low + _BIN_DB / 2.0, *np.percentile(inside, [50, 10, 90])))
+        inside = (into >= low) & (into < low + _BIN_DB)
+        if inside.sum() >= _FEWEST:
+            rows.append((np.median(into[inside]), *np.percentile(out[inside], [50, 10, 90])))
     table = np.array(rows, np.float64).reshape(-1, 4)
     return CompressionCurve(table[:, 0], table[:, 1], table[:, 2], table[:, 3])
 
@@ -63,37 +64,46 @@ class GainResponse:
 
 def events(dry: Audio, rate_hz: int) -> tuple[list[int], list[int]]:
     """Milliseconds at which notes start and stop in the input: rises and falls of 10 dB, calm after each."""
+    starts, stops = _steps(dry, rate_hz)
+    every = sorted(starts + stops)
+    nexts = dict(pairwise(every))  # the last has none
+    calm = round(_ALONE_MS / _HOP_MS)
+    starts, stops = ([at for at in some if nexts.get(at, at + calm) - at >= calm] for some in (starts, stops))
+    return starts, stops
+
+
+def _steps(dry: Audio, rate_hz: int) -> tuple[list[int], list[int]]:
+    """Every rise and every fall of 10 dB across two level windows, where it is steepest."""
     level = _level_db(dry, rate_hz)
     reach = round(LEVEL_WINDOW_MS / _HOP_MS)
     step = np.zeros(len(level))
     if len(level) > 2 * reach:
         step[reach:-reach] = level[2 * reach :] - level[: -2 * reach]
-    found = []
-    for sign in (1.0, -1.0):
-        moves = sign * step
-        at = [
-            index
-            for index in np.flatnonzero(moves >= _STEP_DB)
-            if moves[index] == moves[max(0, index - 2 * reach) : index + 2 * reach + 1].max()
-        ]
-        found.append([int(index) for n, index in enumerate(at) if n == 0 or index - at[n - 1] > 1])
-    every = sorted(found[0] + found[1])
-    alone = {at for at, then in zip(every, [*every[1:], 1 << 60], strict=True) if then - at >= _ALONE_MS / _HOP_MS}
-    return [at for at in found[0] if at in alone], [at for at in found[1] if at in alone]
+    found: list[list[int]] = []
+    for moves in (step, -step):
+        at: list[int] = []
+        for index in np.flatnonzero(moves >= _STEP_DB):
+            is_steepest = moves[index] == moves[max(0, index - 2 * reach) : index + 2 * reach + 1].max()
+            if is_steepest and (not at or index - at[-1] > reach):  # a flat top counts once
+                at.append(int(index))
+        found.append(at)
+    return found[0], found[1]
 
 
 def gain_response(dry: Audio, wet: Audio, rate_hz: int, at_ms: list[int]) -> GainResponse:
     """Median gain (output level - input level) from 50 ms before to 400 ms after the events `at_ms`."""
     into, out = _level_db(dry, rate_hz), _level_db(wet, rate_hz)
     gain = np.where(into > _FAINT_DB, out - into, np.nan)
-    # Each event counts up to the next one only.
+    # Each event counts up to the next one of either kind only, less what the level's window smears.
+    smear = round(LEVEL_WINDOW_MS / _HOP_MS)
+    every = np.concatenate(_steps(dry, rate_hz))
     starts = sorted(at_ms)
-    ends = [*starts[1:], len(gain)][: len(starts)]
+    ends = [min([len(gain), *(every[every > at] - smear)]) for at in starts]
     times = np.arange(-round(_BEFORE_MS / _HOP_MS), round(_AFTER_MS / _HOP_MS))
     rows = np.full((2, len(starts), len(times)), np.nan)
     for number, (at, end) in enumerate(zip(starts, ends, strict=True)):
         index = at + times
-        usable = (index >= 0) & (index < min(end, len(gain)))
+        usable = (index >= 0) & (index < end)
         rows[0, number, usable] = gain[index[usable]]
         rows[1, number, usable] = into[index[usable]]
     told = np.isfinite(rows[0]).sum(axis=0) > len(starts) / 2
