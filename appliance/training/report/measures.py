@@ -124,7 +124,7 @@ class Spectrogram:
     level_db: Float64
 
 
-def spectrogram(audio: Audio, rate_hz: int, window_frames: int = 2048, *, most_columns: int = 600) -> Spectrogram:
+def spectrogram(audio: Audio, rate_hz: int, window_frames: int = 2048, *, most_columns: int = 400) -> Spectrogram:
     """Hann-windowed short-time spectrum with at least half overlap, or fewer columns than `most_columns`."""
     padded = np.pad(np.asarray(audio, np.float64), (0, max(0, window_frames - len(audio))))
     hop_frames = max(window_frames // 2, -(-(len(padded) - window_frames) // most_columns), 1)

@@ -215,7 +215,7 @@ def _gain_words(device: dynamics.GainResponse, model: dynamics.GainResponse, eve
     told = [f"Gain (output level less input level) after a note {event}, median of {count} in the test audio."]
     apart_db = dynamics.gain_difference_db(device, model)
     if not math.isnan(apart_db):
-        told.append(f"The model’s is within {apart_db:.1f} dB of the device’s on average.")
+        told.append(f"The model’s is within {max(apart_db, 0.1):.1f} dB of the device’s on average.")
     constants = [dynamics.settling_ms(response) for response in (device, model)]
     if not device.steady:
         told.append(
