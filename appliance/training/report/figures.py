@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -25,7 +26,7 @@ from appliance.training.report.drawing import (
     new_figure,
 )
 from appliance.training.report.dynamics import CompressionCurve
-from appliance.training.report.findings import PASSAGE_MS, Findings, Gains, Passage
+from appliance.training.report.findings import PASSAGE_MS, Findings, Gains, Passage, SweepFindings
 from appliance.training.report.words import db
 from appliance.training.takes import DataSet
 
@@ -53,8 +54,8 @@ def draw_all(found: Findings, data: DataSet, history: Sequence[Epoch]) -> dict[s
     if found.levels:
         wanted["transfer-take"] = lambda dress: _take_transfer(found, dress)
         wanted["spectra-take"] = lambda dress: _take_spectra(found, dress)
-    if found.sweep is not None:
-        wanted["harmonics-sweep"] = lambda dress: _sweep_harmonics(found, dress)
+    for number, sweep in enumerate(found.sweeps, start=1):
+        wanted[f"harmonics-sweep-{number}"] = functools.partial(_sweep_harmonics, sweep)
     wanted["harmonics-sine"] = lambda dress: _sine_harmonics(found.harmonics, dress)
     wanted["transfer-sine"] = lambda dress: _sine_transfer(found, dress)
     if history:
@@ -238,10 +239,9 @@ def _take_spectra(found: Findings, dress: Dress) -> Figure:
     return figure
 
 
-def _sweep_harmonics(found: Findings, dress: Dress) -> Figure:
-    assert found.sweep is not None
+def _sweep_harmonics(found: SweepFindings, dress: Dress) -> Figure:
     figure, several = new_figure(4.2, 2, 2, sharex=True, sharey=True)
-    device, model = found.sweep.device, found.sweep.model
+    device, model = found.device, found.model
     for index, axes in enumerate(several):
         axes.plot(device.frequencies_hz, device.harmonics_db[index], color=dress.device, label="device", **DEVICE_LINE)
         axes.plot(model.frequencies_hz, model.harmonics_db[index], color=dress.model, label="model", **MODEL_LINE)

@@ -24,6 +24,7 @@ from appliance.training.takes import DataSet, Float32, Take
 PASSAGE_MS = 30.0  # two periods and a half of a low E
 PERIOD_FRAMES = 64
 _COST_SECONDS = 0.5
+_MOST_SWEEPS = 3
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,6 @@ class Gains:
 class SweepFindings:
     """What a sweep in a take tells."""
 
-    take: str
     sweep: sweeps.Sweep
     device: sweeps.SweepHarmonics
     model: sweeps.SweepHarmonics
@@ -109,7 +109,7 @@ class Findings:
     levels: tuple[Spectra, ...]
     harmonics: distortion.SineHarmonics
     sine_transfer: list[tuple[float, measures.Float64, measures.Float64]]
-    sweep: SweepFindings | None
+    sweeps: tuple[SweepFindings, ...]  # loudest first, no two of one level
     aliases: tuple[Aliases, ...]
     cost: EngineTime
     pi_estimates: list[dict[str, Any]]
@@ -164,7 +164,7 @@ def measure(description: Description, data: DataSet, progress: Callable[[str], N
         levels=_levels(shown, rate_hz),
         harmonics=harmonics,
         sine_transfer=transfer,
-        sweep=_sweep(description, data, shown.take),
+        sweeps=_sweeps(description, data, shown.take),
         aliases=aliases,
         cost=cost,
         pi_estimates=pi_cost.estimates(description),
@@ -219,21 +219,20 @@ def _levels(one: Judged, rate_hz: int) -> tuple[Spectra, ...]:
     return tuple(found)
 
 
-def _sweep(description: Description, data: DataSet, shown: Take) -> SweepFindings | None:
-    """From the shown take if it has a sweep, anywhere in it: also where it was trained on, which the page says."""
+def _sweeps(description: Description, data: DataSet, shown: Take) -> tuple[SweepFindings, ...]:
+    """From the shown take if it has sweeps, anywhere in it: also where it was trained on, which the page says."""
     rate_hz = data.sample_rate_hz
-    found = sweeps.find_sweeps(shown.dry, rate_hz)
-    if not found:
-        return None
-    sweep = found[0]
-    margin = rate_hz // 5
-    span = max(0, sweep.first - margin), min(len(shown.dry), sweep.last + margin)
-    model = np.zeros_like(shown.wet)
-    model[slice(*span)] = play_span(description, shown.dry, span, rate_hz, shown.knobs)
-    device_harmonics, model_harmonics = (
-        sweeps.sweep_harmonics(shown.dry, wet, sweep, rate_hz) for wet in (shown.wet, model)
-    )
-    return SweepFindings(shown.name, sweep, device_harmonics, model_harmonics)
+    found: list[SweepFindings] = []
+    for sweep in sweeps.find_sweeps(shown.dry, rate_hz):
+        if len(found) == _MOST_SWEEPS or (found and sweep.peak_db > found[-1].sweep.peak_db - 3.0):
+            continue
+        margin = rate_hz // 5
+        span = max(0, sweep.first - margin), min(len(shown.dry), sweep.last + margin)
+        model = np.zeros_like(shown.wet)
+        model[slice(*span)] = play_span(description, shown.dry, span, rate_hz, shown.knobs)
+        of_device, of_model = (sweeps.sweep_harmonics(shown.dry, wet, sweep, rate_hz) for wet in (shown.wet, model))
+        found.append(SweepFindings(sweep, of_device, of_model))
+    return tuple(found)
 
 
 def _aliases(description: Description, rate_hz: int, knobs: tuple[float, ...]) -> tuple[Aliases, ...]:

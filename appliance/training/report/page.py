@@ -23,7 +23,18 @@ TEMPLATE = Path(__file__).with_name("page.html.j2")
 _SECTIONS = (
     ("Where it errs", ("median-passage", "worst-passage", "error-over-time", "error-spectrogram")),
     ("Dynamics", ("compression", "attack", "release")),
-    ("Distortion", ("transfer-take", "spectra-take", "harmonics-sweep", "harmonics-sine", "transfer-sine")),
+    (
+        "Distortion",
+        (
+            "transfer-take",
+            "spectra-take",
+            "harmonics-sweep-1",
+            "harmonics-sweep-2",
+            "harmonics-sweep-3",
+            "harmonics-sine",
+            "transfer-sine",
+        ),
+    ),
 )
 _BADGES = {"both": "device and model, from the recording", "model": "model only"}
 

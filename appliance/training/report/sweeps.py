@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from appliance.training.report.measures import Audio, Float64, to_db
 
@@ -20,6 +21,7 @@ _LEAST_S = 0.8
 _LEAST_OCTAVES = 4.0
 _TONAL = 0.9  # share of a column's power near its peak
 _REGULARISATION = 1e-6
+_COLUMNS_AT_ONCE = 512  # so that a long take does not fill the memory
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,11 @@ def find_sweeps(dry: Audio, rate_hz: int) -> list[Sweep]:
     """Every rising exponential sweep of 0.8 s and 4 octaves or more, loudest first."""
     frames = round(rate_hz * _COLUMN_MS / 1e3)
     count = len(dry) // frames
-    windows = np.asarray(dry[: count * frames], np.float64).reshape(count, frames)
-    size = 4 * frames
-    power = np.square(np.abs(np.fft.rfft(windows * np.hanning(frames), size)))
-    peaks = np.argmax(power, axis=1)
-    near = np.abs(np.arange(power.shape[1]) - peaks[:, None]) <= np.maximum(8, peaks[:, None] // 6)
-    total = power.sum(axis=1)
-    tonal = (np.where(near, power, 0.0).sum(axis=1) >= _TONAL * total) & (total > 1e-6 * frames) & (peaks > 0)
-    octaves = np.log2(np.maximum(peaks, 1) * rate_hz / size)
+    windows = np.asarray(dry[: count * frames]).reshape(count, frames)
+    looks = [_look(windows[first : first + _COLUMNS_AT_ONCE], rate_hz) for first in range(0, count, _COLUMNS_AT_ONCE)]
+    if not looks:
+        return []
+    tonal, octaves = (np.concatenate(parts) for parts in zip(*looks, strict=True))
     # A sweep's pitch climbs from column to column, by steps of a bin at its low end.
     climbs = np.zeros(count, bool)
     climbs[1:] = tonal[1:] & tonal[:-1] & (np.diff(octaves) >= 0.0) & (np.diff(octaves) < 1.0)
@@ -74,6 +73,18 @@ def find_sweeps(dry: Audio, rate_hz: int) -> list[Sweep]:
             )
         )
     return sorted(found, key=lambda sweep: -sweep.peak_db)
+
+
+def _look(windows: Audio, rate_hz: int) -> tuple[npt.NDArray[np.bool_], Float64]:
+    """Of each window: is it one tone, and the tone's pitch in octaves above 1 Hz."""
+    frames = windows.shape[1]
+    size = 4 * frames
+    power = np.square(np.abs(np.fft.rfft(windows.astype(np.float64) * np.hanning(frames), size)))
+    peaks = np.argmax(power, axis=1)
+    near = np.abs(np.arange(power.shape[1]) - peaks[:, None]) <= np.maximum(8, peaks[:, None] // 6)
+    total = power.sum(axis=1)
+    tonal = (np.where(near, power, 0.0).sum(axis=1) >= _TONAL * total) & (total > 1e-6 * frames) & (peaks > 0)
+    return tonal, np.log2(np.maximum(peaks, 1) * rate_hz / size)
 
 
 @dataclass(frozen=True)

@@ -179,13 +179,13 @@ def captions(found: Findings, data: DataSet) -> dict[str, Captioned]:
                 f"ESR {figure_words(passage.esr)}.",
                 "both",
             )
-    if found.sweep is not None:
-        told["harmonics-sweep"] = Captioned(
-            "Harmonics over frequency, from the sweep",
-            f"The recording holds a sweep that peaks at {db(found.sweep.sweep.peak_db)} dB. Its answer, of device and "
-            "model alike, is taken apart into harmonics (Farina 2000). "
-            + ("It was part of the training audio. " if _trained_on(shown, found.sweep.sweep.first) else "")
-            + "What lies 60 dB down is noise rather than harmonics.",
+    for number, one in enumerate(found.sweeps, start=1):
+        told[f"harmonics-sweep-{number}"] = Captioned(
+            f"Harmonics over frequency, sweep of {db(one.sweep.peak_db)} dB",
+            "A sweep in the recording, whose answer, of device and model alike, is taken apart into harmonics "
+            "(Farina 2000). "
+            + ("It was part of the training audio. " if _trained_on(shown, one.sweep.first) else "")
+            + "What lies 60 dB down, or near the noise of the recording, is no harmonic.",
             "both",
         )
     return told
@@ -198,7 +198,7 @@ def missing(found: Findings) -> list[str]:
         told.append("Attack: no clear starts of notes (rises of 10 dB with calm behind them) in the test audio.")
     if not found.release.device.events:
         told.append("Release: no clear stops of notes (falls of 10 dB with sound left to judge) in the test audio.")
-    if found.sweep is None:
+    if not found.sweeps:
         told.append(
             "Harmonics of the device over frequency: the recording holds no sweep. The signal that "
             "“appliance signal” writes has some."

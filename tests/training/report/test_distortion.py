@@ -89,6 +89,13 @@ def test_a_sweep_is_found_among_other_sounds_and_gives_the_harmonics(seconds: fl
     assert np.isnan(told.harmonics_db[0, -1])  # twice that is beyond the sweep
 
 
+def test_sweeps_one_after_the_other_are_told_apart_loudest_first() -> None:
+    dry = np.concatenate([sweep(2.0, 20, 16_000, level) for level in (0.02, 0.9, 0.12)])
+    found = sweeps.find_sweeps(dry, RATE_HZ)
+    assert [one.peak_db for one in found] == pytest.approx([-0.9, -18.4, -34.0], abs=0.1)
+    assert [one.last / RATE_HZ for one in found] == pytest.approx([4.0, 6.0, 2.0], abs=0.05)
+
+
 def test_guitar_noise_and_steady_tones_are_no_sweep() -> None:
     rng = np.random.default_rng(0)
     t = np.arange(3 * RATE_HZ) / RATE_HZ

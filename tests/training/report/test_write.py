@@ -19,13 +19,13 @@ import soundfile
 from appliance.errors import BadRequest, ExitCode
 from appliance.formats.description import Description
 from appliance.formats.own import write_own
-from appliance.training.report import measures
+from appliance.training.report import measures, words
 from appliance.training.report.findings import Findings, measure
 from appliance.training.report.page import Facts, render_page
 from appliance.training.report.players import make_players
 from appliance.training.report.playing import Player, play_span
 from appliance.training.report.write import write_report
-from appliance.training.takes import DataSet
+from appliance.training.takes import DataSet, Take
 from tests.training.report.making import HISTORY, RATE_HZ, data_set, device, guitar, nearly, write_pair
 
 MOST_BYTES = 6_000_000
@@ -85,8 +85,8 @@ def test_the_model_is_measured_with_the_knobs_of_the_shown_take(written: Written
 def test_the_page_tells_what_was_found(written: Written) -> None:
     text = written.text
     assert 'id="esr">' + f"{written.found.esr:.4f}"[:6] in text
-    for words in ("Green pedal", "1 May 2026", "never heard", "Drive 0.5", "LSTM 1×16", "MIT", "estimate", "epoch 20"):
-        assert words in text, words
+    for told in ("Green pedal", "1 May 2026", "never heard", "Drive 0.5", "LSTM 1×16", "MIT", "estimate", "epoch 20"):
+        assert told in text, told
     assert "Nearly &amp; &lt;green&gt;" in text
     assert "A note &lt;b&gt;of repair" in text
     assert "holds no sweep" in text  # what can't be told is said
@@ -134,6 +134,26 @@ def test_even_noise_at_a_high_rate_stays_within_the_size(written: Written) -> No
     audio = sum(map(len, (players.device, players.model, players.difference)))
     others = len(re.sub(r"data:audio/flac;base64,[A-Za-z0-9+/=]+", "", written.text))
     assert audio * 4 / 3 + others < MOST_BYTES
+
+
+def test_each_sweep_level_in_the_take_is_drawn_and_a_sweep_that_was_trained_on_is_said_to_be() -> None:
+    t = np.arange(2 * RATE_HZ) / RATE_HZ
+    efold = 2.0 / np.log(1000)
+    sweep = np.sin(2 * np.pi * 20 * efold * (np.exp(t / efold) - 1.0))
+    dry = np.concatenate([level * sweep for level in (0.5, 0.5, 0.05)] + [guitar(4.0)]).astype(np.float32)
+    wet = play_span(device(), dry, (0, len(dry)), RATE_HZ, (0.5,))
+    cut = 6 * RATE_HZ
+    one = Take("sweeps", dry, wet, (0.5,), train=((0, cut),), test=((cut, len(dry)),))
+    data = DataSet("Green pedal", RATE_HZ, (one,), device().knobs)
+    found = measure(device(), data)
+    assert [round(sweep.sweep.peak_db) for sweep in found.sweeps] == [-6, -26]  # two of one level count once
+    for told in found.sweeps:
+        middle = (told.device.frequencies_hz > 200) & (told.device.frequencies_hz < 2000)
+        assert told.model.harmonics_db[1, middle] == pytest.approx(told.device.harmonics_db[1, middle], abs=0.5)
+    caption = words.captions(found, data)["harmonics-sweep-2"]
+    assert "−26 dB" in caption.title
+    assert "part of the training audio" in caption.text
+    assert not any("sweep" in sentence for sentence in words.missing(found))
 
 
 def test_a_silent_model_is_not_made_loud(written: Written) -> None:
