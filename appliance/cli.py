@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import __version__, paths
+from appliance.commands.report import report
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def render(
     from appliance.formats.read import read_model
 
     settings = rendering.RenderSettings(
-        knobs=dict(_parse_knob(text) for text in knobs),
+        knobs=dict(parse_knob(text) for text in knobs),
         cabinet=cab,
         engine=engine,
         block_frames=block,
@@ -183,7 +184,8 @@ def render(
     click.echo(f"{output_file}: {len(made) / rate_hz:.1f} s at {rate_hz} Hz")
 
 
-def _parse_knob(text: str) -> tuple[str, float]:
+def parse_knob(text: str) -> tuple[str, float]:
+    """ "Gain=0.7" → ("Gain", 0.7). Raises click.BadParameter."""
     name, equals, value = text.partition("=")
     try:
         return name.strip(), float(value)
@@ -387,3 +389,6 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
 
     rows = aliasing.measure([(model.name, read_model(model)) for model in models], rate)
     click.echo(json.dumps(aliasing.as_json(rows), indent=2) if as_json else aliasing.as_table(rows))
+
+
+cli.add_command(report)

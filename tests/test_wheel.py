@@ -50,6 +50,7 @@ def test_the_wheel_carries_page_models_and_engine_and_no_sources_of_the_engine(w
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in ("assets/web/templates/", "assets/web/static/", "assets/models/demo-guitar.wav", "engine/_native."):
         assert any(name.startswith(f"appliance/{wanted}") for name in names), wanted
+    assert "appliance/training/report/page.html.j2" in names
     assert any(name.startswith("appliance/assets/models/") and name.endswith(".onnx") for name in names)
     assert not [name for name in names if name.endswith((".cpp", ".hpp"))]
     assert not [name for name in names if name.startswith(("tests/", "web/", "models/"))]
