@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import __version__, paths
+from appliance.commands.export import export
 from appliance.commands.report import report
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
@@ -392,3 +393,4 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
 
 
 cli.add_command(report)
+cli.add_command(export)

@@ -49,7 +49,10 @@ def appliance(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["run"], ["render"], ["inspect"], ["import"], ["devices"], ["bench", "engine"], ["bench", "loop"], ["report"]],
+    [
+        *([], ["run"], ["render"], ["inspect"], ["import"], ["export"], ["devices"], ["bench", "engine"]),
+        *(["bench", "loop"], ["report"]),
+    ],
 )
 def test_help_is_there_with_examples(folder: Path, command: list[str]) -> None:
     done = appliance(folder, *command, "--help")

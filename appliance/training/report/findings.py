@@ -145,7 +145,13 @@ def measure(description: Description, data: DataSet, progress: Callable[[str], N
     aliases = _aliases(description, rate_hz, knobs)
     progress("measuring cost")
     engine = engine_for(description)
-    (cost,) = bench_engines([(description.name, description)], [engine], PERIOD_FRAMES, seconds_per_model=_COST_SECONDS)
+    (cost,) = bench_engines(
+        [(description.name, description)],
+        [engine],
+        [PERIOD_FRAMES],
+        seconds_per_model=_COST_SECONDS,
+        only_times=True,
+    )
     return Findings(
         judged=tuple(judged),
         esr=measures.esr_over(pairs),
