@@ -5,11 +5,18 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstdlib>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "simd.hpp"
 #include "wavenet_training.hpp"
 
 namespace nb = nanobind;
@@ -85,9 +92,25 @@ class PyWaveNet {
   WaveNetTraining kernels_;
 };
 
+// Uninitialised floats for saved activations, on large pages where the system has them: with small ones the forward
+// pass spends as long on finding its pages as on its sums.
+nb::ndarray<nb::numpy, float, nb::ndim<1>> room(size_t size) {
+  constexpr size_t kPage = size_t{1} << 21;
+  const size_t bytes = (size * sizeof(float) + kPage - 1) / kPage * kPage;
+  void* memory = std::aligned_alloc(kPage, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+#if defined(__linux__)
+  madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: refused, it is as slow as without
+#endif
+  nb::capsule owner(memory, [](void* pointer) noexcept { std::free(pointer); });
+  return nb::ndarray<nb::numpy, float, nb::ndim<1>>(static_cast<float*>(memory), {size}, owner);
+}
+
 }  // namespace
 
 NB_MODULE(_kernels, module) {
+  nb::set_leak_warnings(false);  // kernels are cached for the life of the interpreter
+  module.def("room", &room, nb::arg("size"));
   nb::exception<UnknownShape>(module, "UnknownShape", PyExc_ValueError);
   nb::class_<PyWaveNet>(module, "WaveNet")
       .def(nb::init<const std::vector<int>&, const std::string&, float, float>(), nb::arg("layout"),
