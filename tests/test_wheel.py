@@ -48,7 +48,8 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(400)
 def test_the_wheel_carries_page_models_and_engine_and_no_sources_of_the_engine(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("assets/web/templates/", "assets/web/static/", "assets/models/demo-guitar.wav", "engine/_native."):
+    extensions = ("engine/_native.", "training/_kernels.")
+    for wanted in ("assets/web/templates/", "assets/web/static/", "assets/models/demo-guitar.wav", *extensions):
         assert any(name.startswith(f"appliance/{wanted}") for name in names), wanted
     assert "appliance/training/report/page.html.j2" in names
     assert any(name.startswith("appliance/assets/models/") and name.endswith(".onnx") for name in names)

@@ -5,6 +5,9 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 
+def room(size: int) -> Float32:
+    """Uninitialised memory for saved activations, on large pages where there are any. Raises MemoryError."""
+
 class UnknownShape(ValueError):
     """A network that there are no kernels for; PyTorch's own operations train it."""
 

@@ -5,12 +5,19 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstdlib>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "recurrent_bindings.hpp"
+#include "simd.hpp"
 #include "wavenet_training.hpp"
 
 namespace nb = nanobind;
@@ -86,9 +93,25 @@ class PyWaveNet {
   WaveNetTraining kernels_;
 };
 
+// Uninitialised floats for saved activations, on large pages where the system has them: with small ones the forward
+// pass spends as long on finding its pages as on its sums.
+nb::ndarray<nb::numpy, float, nb::ndim<1>> room(size_t size) {
+  constexpr size_t kPage = size_t{1} << 21;
+  const size_t bytes = (size * sizeof(float) + kPage - 1) / kPage * kPage;
+  void* memory = std::aligned_alloc(kPage, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+#if defined(__linux__)
+  madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: refused, it is as slow as without
+#endif
+  nb::capsule owner(memory, [](void* pointer) noexcept { std::free(pointer); });
+  return nb::ndarray<nb::numpy, float, nb::ndim<1>>(static_cast<float*>(memory), {size}, owner);
+}
+
 }  // namespace
 
 NB_MODULE(_kernels, module) {
+  nb::set_leak_warnings(false);  // kernels are cached for the life of the interpreter
+  module.def("room", &room, nb::arg("size"));
   nb::exception<UnknownShape>(module, "UnknownShape", PyExc_ValueError);
   bind_recurrent(module);
   nb::class_<PyWaveNet>(module, "WaveNet")

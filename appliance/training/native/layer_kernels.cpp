@@ -114,11 +114,15 @@ APPLIANCE_INLINE void residual_step(const float* weights, const float* bias, con
   constexpr int V = Tiling<C>::kVectors;
   for (int row = 0; row < C; row += R) {
     Vec acc[R][V];
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v)
         acc[r][v] = load(input + static_cast<ptrdiff_t>(row + r) * input_stride + t + v * kLanes) + bias[row + r];
     convolve<C, C, R, V, false>(acc, weights, row, &heard, 1, heard_stride, t);
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v)
         store(next + static_cast<ptrdiff_t>(row + r) * next_stride + t + v * kLanes, acc[r][v]);
   }
@@ -136,22 +140,30 @@ void forward(const ForwardJob& job) {
   for (int t = 0; t < job.frames; t += Tiling<C>::kStep) {
     for (int row = 0; row < C; row += R) {
       Vec acc[R][V];
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         const Vec dry = load(job.audio + t + v * kLanes);
+#pragma GCC unroll 16
         for (int r = 0; r < R; ++r) acc[r][v] = bias[row + r] + mixin[row + r] * dry;
       }
       convolve<C, C, R, V, false>(acc, conv, row, job.taps, layer.taps, job.stride, t);
+      float* heard = job.heard + static_cast<ptrdiff_t>(row) * job.heard_stride + t;
+#pragma GCC unroll 16
       for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) store(heard + static_cast<ptrdiff_t>(r) * job.heard_stride + v * kLanes, acc[r][v]);
+      // Not from the accumulators: they and the activation's constants together are more than there are registers.
+      float* head = job.head == nullptr ? nullptr : job.head + static_cast<ptrdiff_t>(row) * job.head_stride + t;
+      for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
         for (int v = 0; v < V; ++v) {
-          acc[r][v] = activate<kAct>(acc[r][v], job.slope);
-          store(job.heard + static_cast<ptrdiff_t>(row + r) * job.heard_stride + t + v * kLanes, acc[r][v]);
+          const Vec value = activate<kAct>(load(heard + v * kLanes), job.slope);
+          store(heard + v * kLanes, value);
+          if (head != nullptr) store(head + v * kLanes, job.head_begins ? value : load(head + v * kLanes) + value);
         }
-      if (job.head != nullptr)
-        for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v) {
-            float* at = job.head + static_cast<ptrdiff_t>(row + r) * job.head_stride + t + v * kLanes;
-            store(at, job.head_begins ? acc[r][v] : load(at) + acc[r][v]);
-          }
+        heard += job.heard_stride;
+        if (head != nullptr) head += job.head_stride;
+      }
     }
     if (job.next != nullptr)
       residual_step<C>(job.weights + layer.out, job.weights + layer.out_bias, input, job.stride, job.heard,
@@ -192,12 +204,16 @@ void activation_back(const BackwardJob& job) {
     for (int row = 0; row < C; row += R) {
       Vec acc[R][V] = {};
       if (job.head_gradient != nullptr)
+#pragma GCC unroll 16
         for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
           for (int v = 0; v < V; ++v)
             acc[r][v] =
                 load(job.head_gradient + static_cast<ptrdiff_t>(row + r) * job.gradient_stride + t + v * kLanes);
       if (job.residual_heard) convolve<C, C, R, V, true>(acc, out, row, &gradient, 1, job.gradient_stride, t);
+#pragma GCC unroll 16
       for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
         for (int v = 0; v < V; ++v) {
           const Vec heard = load(job.heard + static_cast<ptrdiff_t>(row + r) * job.heard_stride + t + v * kLanes);
           store(job.z + static_cast<ptrdiff_t>(row + r) * job.z_stride + t + v * kLanes,
@@ -214,18 +230,21 @@ void mixin_sums(const BackwardJob& job) {
     Vec* bias = job.sums + job.layer->bias + row;
     Vec* mixin = job.sums + job.layer->mixin + row;
     Vec total[R], product[R];
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       total[r] = bias[r];
       product[r] = mixin[r];
     }
     for (int t = 0; t < job.frames; t += kLanes) {
       const Vec dry = load(job.audio + t);
+#pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         const Vec z = load(job.z + static_cast<ptrdiff_t>(row + r) * job.z_stride + t);
         total[r] += z;
         product[r] += z * dry;
       }
     }
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       bias[r] = total[r];
       mixin[r] = product[r];
@@ -258,11 +277,15 @@ void backward(const BackwardJob& job) {
       Vec acc[R][V] = {};
       float* gradient = job.gradient + static_cast<ptrdiff_t>(row) * job.gradient_stride + t;
       if (job.residual_heard)
+#pragma GCC unroll 16
         for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
           for (int v = 0; v < V; ++v)
             acc[r][v] = load(gradient + static_cast<ptrdiff_t>(r) * job.gradient_stride + v * kLanes);
       convolve<C, C, R, V, true>(acc, job.weights + layer.conv, row, job.taps, layer.taps, job.z_stride, t);
+#pragma GCC unroll 16
       for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
         for (int v = 0; v < V; ++v)
           store(gradient + static_cast<ptrdiff_t>(r) * job.gradient_stride + v * kLanes, acc[r][v]);
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from appliance.training.contract import Float32
 from appliance.training.networks.wavenet_shape import WaveNetShape
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class _WaveNetFunction(torch.autograd.Function):
             weights.numpy(),
             audio.numpy(),
             output.numpy(),
-            None if saved is None else saved.numpy(),
+            saved,
             torch.get_num_threads(),
         )
         ctx.kernels, ctx.saved = kernels, saved
@@ -84,7 +85,7 @@ class _WaveNetFunction(torch.autograd.Function):
         ctx.kernels.backward(
             weights.numpy(),
             audio.numpy(),
-            ctx.saved.numpy(),
+            ctx.saved,
             gradient.contiguous().numpy(),
             gradients.numpy(),
             torch.get_num_threads(),
@@ -100,15 +101,17 @@ class _Rooms:
     KEPT = 2  # a pack trains two networks in turn
 
     def __init__(self) -> None:
-        self._free: list[Tensor] = []
+        self._free: list[Float32] = []
 
-    def take(self, size: int) -> Tensor:
+    def take(self, size: int) -> Float32:
+        from appliance.training._kernels import room as new_room
+
         for index, room in enumerate(self._free):
             if len(room) == size:
                 return self._free.pop(index)
-        return torch.empty(size)
+        return new_room(size)
 
-    def give_back(self, room: Tensor) -> None:
+    def give_back(self, room: Float32) -> None:
         self._free = [*self._free, room][-self.KEPT :]
 
 
