@@ -9,47 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor, nn
 
 from appliance.formats.description import Architecture, Knob
+from appliance.training.takes import DataSet, Float32, Span, Take, position_of
 
-Float32 = npt.NDArray[np.float32]
-Span = tuple[int, int]  # first frame, one past the last frame
-
-
-@dataclass(frozen=True)
-class Take:
-    """One recording of the device: what went in and, aligned to the sample, what came out.
-
-    train, validation, test: spans of frames that don't overlap. A take that is `held_out` (a knob position that is
-    never trained on) has no train and no validation spans. Audio before a span may be used to warm a network up.
-    """
-
-    name: str
-    dry: Float32  # [frames]
-    wet: Float32  # [frames]; wet[n] is the device's answer to dry[n]
-    knobs: tuple[float, ...] = ()  # in the order and units of DataSet.knobs
-    held_out: bool = False
-    train: tuple[Span, ...] = ()
-    validation: tuple[Span, ...] = ()
-    test: tuple[Span, ...] = ()
-    notes: tuple[str, ...] = ()  # what was found and repaired, in words for the player
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """Every take of one device, at one sample rate. `knobs[i].heard` lists the positions of takes not held out."""
-
-    name: str
-    sample_rate_hz: int
-    takes: tuple[Take, ...]
-    knobs: tuple[Knob, ...] = ()
-    notes: tuple[str, ...] = ()
+__all__ = ["DataSet", "Float32", "Network", "Span", "Take", "position_of"]
 
 
 class Network(nn.Module, ABC):
@@ -87,8 +54,3 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def architecture(self, knobs: Sequence[Knob]) -> Architecture:
         """What the engine plays, with the scaling of `knobs` (units → positions) folded into the weights."""
-
-
-def position_of(knob: Knob, value: float) -> float:
-    """0 at the knob's minimum, 1 at its maximum."""
-    return (value - knob.minimum) / (knob.maximum - knob.minimum)
