@@ -42,6 +42,9 @@ class Network(nn.Module, ABC):
         The state is opaque: None starts afresh, what came back carries on. `detached` cuts it off the graph.
         """
 
+    def start_from(self, data: DataSet) -> None:
+        """Set the weights to a good start for this data, where there is one; the loop calls it once. May block."""
+
     @staticmethod
     def detached(state: Any) -> Any:
         """The same state without its gradient history."""

@@ -15,6 +15,8 @@ Float64 = npt.NDArray[np.float64]
 OPEN_STRINGS = (40, 45, 50, 55, 59, 64)  # MIDI keys of E A D G B E
 CHORDS = ((0, 7, 12), (0, 7, 12, 16, 19, 24), (0, 7, 12, 15, 19, 24), (0, 5, 7, 12), (0, 7, 10, 16))
 PEAK = 0.7  # of the hardest playing
+LOUDNESS_RANGE_DB = 24.0
+GOLDEN_RATIO = 0.618034
 
 
 def guitar(seconds: float, seed: int, sample_rate_hz: int = 48_000) -> npt.NDArray[np.float32]:
@@ -22,22 +24,23 @@ def guitar(seconds: float, seed: int, sample_rate_hz: int = 48_000) -> npt.NDArr
     rng = np.random.default_rng(seed)
     frames = round(seconds * sample_rate_hz)
     audio = np.zeros(frames + 4 * sample_rate_hz)
-    start = 0.05 * sample_rate_hz
+    start, level = 0.05 * sample_rate_hz, rng.random()
     while start < frames:
-        start = _phrase(audio, round(start), frames, rng, sample_rate_hz)
+        level = (level + GOLDEN_RATIO) % 1.0  # so that even ten seconds hold soft and hard playing in fair shares
+        start = _phrase(audio, round(start), frames, LOUDNESS_RANGE_DB * (level - 1.0), rng, sample_rate_hz)
     return audio[:frames].clip(-1, 1).astype(np.float32)
 
 
-def _phrase(audio: Float64, start: int, end: int, rng: np.random.Generator, rate_hz: int) -> float:
+def _phrase(audio: Float64, start: int, end: int, level_db: float, rng: np.random.Generator, rate_hz: int) -> float:
     """Add one phrase of a few seconds, its hardest note at its level; returns where the next begins."""
-    peak = PEAK * 10 ** (rng.uniform(-24, 0) / 20)
+    peak = PEAK * 10 ** (level_db / 20)
     phrase = np.zeros(len(audio) - start)
     beat = rate_hz * 60 / rng.uniform(70, 180)
     brightness = rng.uniform(0.15, 0.95)
     pickup = rng.uniform(0.06, 0.25)
     kind = rng.choice(["riff", "strum", "mute", "solo"])
     now = 0.0
-    for _ in range(int(rng.integers(5, 12))):
+    for _ in range(int(rng.integers(3, 7))):
         if start + now >= end:
             break
         root = int(rng.integers(40, 56 if kind != "solo" else 77))
