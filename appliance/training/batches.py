@@ -69,7 +69,7 @@ class Batches:
         if len(self._starts(0)) < batch:
             seconds = batch * 2 * segment_frames / data.sample_rate_hz
             raise BadAudioFile(
-                f"There is too little audio to train with: record at least {max(10.0, seconds):.0f} s, better 3 minutes."
+                f"There is too little audio to train with: record {max(10.0, seconds):.0f} s, better 3 minutes."
             )
         self.rounds_per_epoch = min(len(self._starts(epoch)) for epoch in range(4)) // batch
 
