@@ -2,12 +2,19 @@
 
 Any ONNX runtime can play the graph. Reading takes the description from the metadata and the weights from the
 initializers; the nodes are never trusted or run: the engines build their own. Both directions may block.
+
+A file may hold one model in several sizes. The graph is that of the largest; the others lie in the metadata
+(`SIZES_KEY`), smallest first, each a description and its packed arrays.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,6 +27,7 @@ from appliance.engine.onnx_graph import (
     FORMAT_KEY,
     FORMAT_VERSION,
     build,
+    pack_array,
     unpack_array,
 )
 from appliance.errors import BadModelFile, UnsupportedModel
@@ -28,34 +36,81 @@ from appliance.formats.description import MAX_WEIGHTS, Array, Description
 from appliance.formats.fields import Fields, clean_metadata, parse_json, show
 from appliance.formats.foreign import read_foreign
 from appliance.formats.foreign_graph import ForeignGraph
-from appliance.formats.tree import from_tree
+from appliance.formats.tree import from_tree, to_tree
 
+SIZES_KEY = "appliance.sizes"  # [{"description": …, "arrays": {name: {shape, base64}}}]
 _MAX_TENSORS = 4096
+_MAX_SIZES = 16
 _DAMAGED = "The file is damaged: download or export it again."
 
 
-def write_own(description: Description, path: Path) -> None:
+def write_own(description: Description, path: Path, *, smaller: Sequence[Description] = ()) -> None:
     """Write a model as our own file, whole or not at all. May block.
 
-    Raises BadModelFile if the description doesn't fit together, StorageError if it can't be saved.
+    smaller: the same model in smaller sizes, smallest first. Raises BadModelFile if a description doesn't fit together
+    or the sizes don't belong together, StorageError if it can't be saved.
     """
-    storage.save(path, own_bytes(description, path.name), worth_keeping=lambda _: False)
+    storage.save(path, own_bytes(description, path.name, smaller=smaller), worth_keeping=lambda _: False)
 
 
-def own_bytes(description: Description, file: str) -> bytes:
+def own_bytes(description: Description, file: str, *, smaller: Sequence[Description] = ()) -> bytes:
     """What `write_own` writes; `file` is only for messages."""
-    if isinstance(description.architecture, ForeignGraph):
-        raise UnsupportedModel(f"{description.name} is an ONNX file already, of another kind: copy it as it is.")
-    check_description(description, file)
-    plain = dataclasses.replace(description, metadata=clean_metadata(description.metadata))
-    return bytes(build(plain).SerializeToString(deterministic=True))
+    for size in (description, *smaller):
+        if isinstance(size.architecture, ForeignGraph):
+            raise UnsupportedModel(f"{size.name} is an ONNX file already, of another kind: copy it as it is.")
+        check_description(size, file)
+    _check_sizes([*smaller, description], file)
+    model = build(_plain(description))
+    if smaller:
+        entry = model.metadata_props.add()
+        entry.key, entry.value = SIZES_KEY, json.dumps([_packed_size(size) for size in smaller], allow_nan=False)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
-def read_own(data: bytes, file: str) -> Description:
+def read_own(data: bytes, file: str, quality: float = 1.0) -> Description:
     """The description in the bytes of our own file, or of another streaming ONNX graph (`foreign.py`).
 
-    Raises BadModelFile, UnsupportedModel.
+    quality: 0…1 picks the size in a file that holds several (1: the biggest). Raises BadModelFile, UnsupportedModel.
     """
+    opened = _open(data, file)
+    if isinstance(opened, Description):
+        return opened
+    model, props = opened
+    count = len(_smaller(props, file)) + 1
+    return _read_size(model, props, min(math.floor(quality * count + 1e-9), count - 1), file)
+
+
+def read_own_sizes(data: bytes, file: str) -> tuple[Description, ...]:
+    """Every size in the bytes of our own file, smallest first; one for most. Raises as `read_own`."""
+    opened = _open(data, file)
+    if isinstance(opened, Description):
+        return (opened,)
+    model, props = opened
+    return tuple(_read_size(model, props, index, file) for index in range(len(_smaller(props, file)) + 1))
+
+
+def _plain(description: Description) -> Description:
+    return dataclasses.replace(description, metadata=clean_metadata(description.metadata))
+
+
+def _packed_size(description: Description) -> dict[str, Any]:
+    tree, arrays = to_tree(_plain(description))
+    return {"description": tree, "arrays": {name: pack_array(array) for name, array in arrays.items()}}
+
+
+def _check_sizes(sizes: Sequence[Description], file: str) -> None:
+    """Whoever goes from one size to another must find the same knobs and the same rate."""
+    if len(sizes) > _MAX_SIZES:
+        raise BadModelFile(f"{file} has {len(sizes)} sizes; {_MAX_SIZES} is the most.")
+    for size in sizes[1:]:
+        if size.knobs != sizes[0].knobs or size.sample_rate_hz != sizes[0].sample_rate_hz:
+            raise BadModelFile(
+                f"{file} does not fit together: its sizes have other knobs or sample rates. Export it again."
+            )
+
+
+def _open(data: bytes, file: str) -> tuple[onnx.ModelProto, dict[str, str]] | Description:
+    """The file and its metadata, or the finished description of another ONNX graph."""
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -72,12 +127,31 @@ def read_own(data: bytes, file: str) -> Description:
             f"{file} is in version {show(version)} of the pedal's own format; this pedal knows {FORMAT_VERSION}. "
             "Update the pedal."
         )
-    arrays = _initializers(model, file) | _packed(props.get(ARRAYS_KEY, "{}"), file)
+    return model, props
+
+
+def _smaller(props: Mapping[str, str], file: str) -> list[Fields]:
+    """The sizes below the one that the graph plays."""
+    if SIZES_KEY not in props:
+        return []
+    entries = parse_json(props[SIZES_KEY].encode(), file)
+    return list(Fields({"sizes": entries}, file, "the metadata").objects("sizes", _MAX_SIZES - 1))
+
+
+def _read_size(model: onnx.ModelProto, props: Mapping[str, str], index: int, file: str) -> Description:
+    smaller = _smaller(props, file)
+    if index < len(smaller):
+        tree, arrays = smaller[index].get("description"), _unpack(smaller[index].fields("arrays").value, file)
+    else:
+        tree = parse_json(props.get(DESCRIPTION_KEY, "").encode(), file)
+        packed = Fields(parse_json(props.get(ARRAYS_KEY, "{}").encode(), file), file, "the metadata")
+        arrays = _initializers(model, file) | _unpack(packed.value, file)
     if sum(array.size for array in arrays.values()) > MAX_WEIGHTS:
         raise BadModelFile(f"{file} has more than {MAX_WEIGHTS:,} weights. {_DAMAGED}")
-    tree = parse_json(props.get(DESCRIPTION_KEY, "").encode(), file)
     description = from_tree(tree, arrays, file)
     check_description(description, file)
+    if smaller:
+        description = dataclasses.replace(description, variant=f"{index + 1} of {len(smaller) + 1}")
     return description
 
 
@@ -105,11 +179,10 @@ def _initializers(model: onnx.ModelProto, file: str) -> dict[str, Array]:
     return arrays
 
 
-def _packed(text: str, file: str) -> dict[str, Array]:
-    """The arrays that the graph has no use for, kept in the metadata."""
-    fields = Fields(parse_json(text.encode(), file), file, "the metadata")
+def _unpack(packed: Mapping[str, Any], file: str) -> dict[str, Array]:
+    """Arrays that the graph has no use for, kept in the metadata."""
     try:
-        return {name: unpack_array(packed) for name, packed in fields.value.items()}
+        return {name: unpack_array(array) for name, array in packed.items()}
     except (ValueError, KeyError, TypeError, OverflowError):
         raise BadModelFile(f"{file}: weights in the metadata can't be read. {_DAMAGED}") from None
 

@@ -60,14 +60,20 @@ def read_variants(path: Path) -> tuple[Description, ...]:
 def read_model_bytes(data: bytes, name: str, *, quality: float = 1.0) -> Description:
     """`read_model` for bytes already in memory; `name` is the file's name, for messages and the model's name."""
     value = _parse(data, name)
-    return value if isinstance(value, Description) else _read_value(value, name, quality)
+    if value is None:
+        from appliance.formats.own import read_own  # onnx takes a while to import and most files don't need it
+
+        return _check_memory(read_own(data, name, quality), name)
+    return _read_value(value, name, quality)
 
 
 def read_variants_bytes(data: bytes, name: str) -> tuple[Description, ...]:
     """`read_variants` for bytes already in memory."""
     value = _parse(data, name)
-    if isinstance(value, Description):
-        return (value,)
+    if value is None:
+        from appliance.formats.own import read_own_sizes
+
+        return tuple(_check_memory(description, name) for description in read_own_sizes(data, name))
     if "architecture" not in value:
         return (_read_value(value, name, 1.0),)
     return tuple(_read_value(value, name, quality) for quality in nam.qualities(value, name))
@@ -91,17 +97,15 @@ def _read_file(path: Path) -> bytes:
         raise BadModelFile(f"{path} can't be read: {reason}.") from None
 
 
-def _parse(data: bytes, file: str) -> dict[str, Any] | Description:
-    """The JSON object of a model file, or the finished description of our own kind."""
+def _parse(data: bytes, file: str) -> dict[str, Any] | None:
+    """The JSON object of a model file; None for an ONNX file."""
     if len(data) > MAX_FILE_BYTES:
         raise _too_large(file, len(data))
     start = data.removeprefix(b"\xef\xbb\xbf")[:4096].lstrip()
     if not start:
         raise BadModelFile(f"{file} is empty. Download or copy it again.")
     if data.startswith(_ONNX_START):
-        from appliance.formats.own import read_own  # onnx takes a while to import and most files don't need it
-
-        return _check_memory(read_own(data, file), file)
+        return None
     if not start.startswith(b"{"):
         _refuse_content(start, file)
     value = parse_json(data, file)

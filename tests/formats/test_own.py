@@ -22,8 +22,8 @@ from appliance.engine.onnx_graph import (
 from appliance.engine.reference import ReferenceEngine
 from appliance.errors import BadModelFile, StorageError, UnsupportedModel
 from appliance.formats.description import Description, Knob, Levels, Recurrent, SelfTest
-from appliance.formats.own import own_bytes, write_own
-from appliance.formats.read import read_model, read_model_bytes
+from appliance.formats.own import SIZES_KEY, own_bytes, write_own
+from appliance.formats.read import read_model, read_model_bytes, read_variants, read_variants_bytes
 from appliance.formats.tree import to_tree
 from tests.models import FAMILIES, guitarish, random_linear, random_recurrent, random_wavenet
 
@@ -184,3 +184,52 @@ def test_a_file_that_can_not_be_saved_is_a_storage_error(tmp_path: Path) -> None
 def test_packed_arrays_must_be_whole() -> None:
     with pytest.raises(ValueError, match="reshape"):
         unpack_array({"shape": [2], "base64": "AAAAAA=="})
+
+
+def _sizes() -> list[Description]:
+    rng = np.random.default_rng(31)
+    return [dataclasses.replace(random_recurrent(rng, hidden=h, knobs=1), name=f"size {h}") for h in (8, 12, 20)]
+
+
+def test_several_sizes_in_one_file_come_back(tmp_path: Path) -> None:
+    small, middle, large = _sizes()
+    write_own(large, tmp_path / "model.onnx", smaller=[small, middle])
+    found = read_variants(tmp_path / "model.onnx")
+    assert [description.variant for description in found] == ["1 of 3", "2 of 3", "3 of 3"]
+    for read, written in zip(found, (small, middle, large), strict=True):
+        assert_equal(dataclasses.replace(read, variant=None), written)
+    for quality, wanted in ((0.0, small), (0.3, small), (0.34, middle), (0.7, large), (1.0, large)):
+        assert read_model(tmp_path / "model.onnx", quality=quality).name == wanted.name
+
+
+def test_the_graph_of_several_sizes_is_that_of_the_largest(tmp_path: Path) -> None:
+    small, _, large = _sizes()
+    write_own(large, tmp_path / "model.onnx", smaller=[small])
+    audio = guitarish(np.random.default_rng(32), 300)
+    knobs = np.full((1, 1, 300), 0.5, np.float32)
+    model = onnx.load(tmp_path / "model.onnx")
+    session = ort.InferenceSession(model.SerializeToString())
+    feed = {"audio": audio[None, None], "knobs": knobs, **initial_states(model)}
+    output = session.run(["output"], feed)[0][0, 0]
+    wanted = ReferenceEngine(large).process(audio, np.array([0.5], np.float32))
+    assert np.abs(output - wanted).max() < 1e-5
+
+
+def test_sizes_that_do_not_belong_together_are_refused() -> None:
+    small, _, large = _sizes()
+    for other in (dataclasses.replace(small, sample_rate_hz=44_100), dataclasses.replace(small, knobs=(Knob("Tone"),))):
+        with pytest.raises(BadModelFile, match="sizes have other knobs or sample rates"):
+            own_bytes(large, "a.onnx", smaller=[other])
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", "[1]", '[{"description": {}, "arrays": {}}]', "nonsense", '[{"arrays": 1}]']
+)
+def test_damaged_sizes_are_refused_in_words(text: str) -> None:
+    small, _, large = _sizes()
+    model = onnx.ModelProto.FromString(own_bytes(large, "a.onnx", smaller=[small]))
+    for entry in model.metadata_props:
+        if entry.key == SIZES_KEY:
+            entry.value = text
+    with pytest.raises(BadModelFile):
+        read_variants_bytes(model.SerializeToString(), "a.onnx")

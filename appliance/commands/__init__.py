@@ -1,0 +1,1 @@
+"""The commands of `cli.py`, by area: parse, call, print."""
