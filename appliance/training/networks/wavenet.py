@@ -28,6 +28,7 @@ from appliance.formats.description import (
 )
 from appliance.training.contract import Network
 from appliance.training.networks.knob_scaling import knob_columns_to_positions, knob_columns_to_units
+from appliance.training.networks.wavenet_native import kernels_for, native_forward, usable
 from appliance.training.networks.wavenet_shape import SHAPES, ArrayParts, ArrayShape, LayerParts, Part, WaveNetShape
 from appliance.training.networks.wavenet_torch import wavenet_forward
 
@@ -47,7 +48,30 @@ class WaveNetNetwork(Network):
         self.weights = nn.Parameter(torch.empty(shape.weight_count))
         self.knob_weights = nn.Parameter(torch.zeros(shape.layer_channels, knob_count)) if knob_count else None
         self.knob_scales = nn.Parameter(torch.zeros(shape.layer_channels, knob_count)) if knob_count and film else None
+        self._bias_places: Tensor
+        self._channel_of_weight: Tensor
+        self.register_buffer("_bias_places", torch.empty(0, dtype=torch.long), persistent=False)
+        self.register_buffer("_channel_of_weight", torch.empty(0, dtype=torch.long), persistent=False)
+        self._find_knob_places()
         self._initialise()
+
+    def _find_knob_places(self) -> None:
+        """Where in the flat vector each layer channel's bias is, and which channel's pre-activation a weight is part of
+        (or, one past the last channel, none)."""
+        shape = self.shape
+        channels = torch.full((shape.weight_count,), shape.layer_channels)
+        biases = []
+        channel = 0
+        for array in shape.parts:
+            for layer in array.layers:
+                width = layer.bias.size
+                own = torch.arange(channel, channel + width)
+                for part in (layer.conv, layer.bias, layer.mixin):
+                    channels[part.offset : part.offset + part.size] = own.expand(part.dimensions).reshape(-1)
+                biases.append(torch.arange(layer.bias.offset, layer.bias.offset + width))
+                channel += width
+        self._bias_places = torch.cat(biases)
+        self._channel_of_weight = channels
 
     def _initialise(self) -> None:
         """Uniform, ±1/√(inputs) of each convolution (PyTorch's own start)."""
@@ -63,12 +87,32 @@ class WaveNetNetwork(Network):
 
     def forward(self, audio: Tensor, positions: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """See the contract. There is no state: the past is in the audio."""
+        kernels = kernels_for(self.shape) if usable(self.weights, audio) else None
+        if kernels is not None:
+            return native_forward(kernels, self._item_weights(positions), audio), None
+        return self.torch_forward(audio, positions), None
+
+    def torch_forward(self, audio: Tensor, positions: Tensor) -> Tensor:
+        """`forward` in PyTorch's own operations, on any device."""
         knob_bias = knob_scale = None
         if self.knob_weights is not None:
             knob_bias = positions @ self.knob_weights.t()
         if self.knob_scales is not None:
             knob_scale = 1.0 + positions @ self.knob_scales.t()
-        return wavenet_forward(self.shape, self.weights, audio, knob_bias, knob_scale), None
+        return wavenet_forward(self.shape, self.weights, audio, knob_bias, knob_scale)
+
+    def _item_weights(self, positions: Tensor) -> Tensor:
+        """[1, weight_count], or [batch, weight_count] with each item's knobs folded into the weights and biases."""
+        weights = self.weights[None]
+        if self.knob_scales is not None:
+            scales = 1.0 + positions @ self.knob_scales.t()
+            ones = scales.new_ones(len(scales), 1)
+            weights = weights * torch.cat([scales, ones], dim=1).index_select(1, self._channel_of_weight)
+        if self.knob_weights is not None:
+            weights = weights.expand(len(positions), -1).index_add(
+                1, self._bias_places, positions @ self.knob_weights.t()
+            )
+        return weights
 
     def architecture(self, knobs: Sequence[Knob]) -> Architecture:
         if len(knobs) != self.knob_count:
