@@ -15,6 +15,7 @@ import click
 
 from appliance import __version__, paths
 from appliance.commands.export import export
+from appliance.commands.report import report
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def render(
     from appliance.formats.read import read_model
 
     settings = rendering.RenderSettings(
-        knobs=dict(_parse_knob(text) for text in knobs),
+        knobs=dict(parse_knob(text) for text in knobs),
         cabinet=cab,
         engine=engine,
         block_frames=block,
@@ -184,7 +185,8 @@ def render(
     click.echo(f"{output_file}: {len(made) / rate_hz:.1f} s at {rate_hz} Hz")
 
 
-def _parse_knob(text: str) -> tuple[str, float]:
+def parse_knob(text: str) -> tuple[str, float]:
+    """ "Gain=0.7" → ("Gain", 0.7). Raises click.BadParameter."""
     name, equals, value = text.partition("=")
     try:
         return name.strip(), float(value)
@@ -350,3 +352,4 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
 
 
 cli.add_command(export)
+cli.add_command(report)

@@ -22,6 +22,7 @@ _BEFORE_MS, _AFTER_MS = 50.0, 400.0
 _BIN_DB = 3.0
 _FEWEST = 4  # windows in a bin
 _LEAST_CHANGE_DB = 1.0
+_STEADY_DB = 3.0
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,15 @@ def compression_curve(dry: Audio, wet: Audio, rate_hz: int) -> CompressionCurve:
 
 @dataclass(frozen=True)
 class GainResponse:
-    """Median gain around an event at time 0, over `events` events. `gain_db` is NaN where nothing could be told."""
+    """Median gain around an event at time 0, over `events` events. `gain_db` is NaN where nothing could be told.
+
+    steady: after the event the input stays at one level, so that a moving gain is the device's doing alone.
+    """
 
     times_ms: Float64
     gain_db: Float64
     events: int
+    steady: bool
 
 
 def events(dry: Audio, rate_hz: int) -> tuple[list[int], list[int]]:
@@ -85,16 +90,26 @@ def gain_response(dry: Audio, wet: Audio, rate_hz: int, at_ms: list[int]) -> Gai
     starts = sorted(at_ms)
     ends = [*starts[1:], len(gain)][: len(starts)]
     times = np.arange(-round(_BEFORE_MS / _HOP_MS), round(_AFTER_MS / _HOP_MS))
-    rows = np.full((len(starts), len(times)), np.nan)
-    for row, at, end in zip(rows, starts, ends, strict=True):
+    rows = np.full((2, len(starts), len(times)), np.nan)
+    for number, (at, end) in enumerate(zip(starts, ends, strict=True)):
         index = at + times
         usable = (index >= 0) & (index < min(end, len(gain)))
-        row[usable] = gain[index[usable]]
-    told = np.isfinite(rows).sum(axis=0) > len(starts) / 2
-    median = np.full(len(times), np.nan)
+        rows[0, number, usable] = gain[index[usable]]
+        rows[1, number, usable] = into[index[usable]]
+    told = np.isfinite(rows[0]).sum(axis=0) > len(starts) / 2
+    median = np.full((2, len(times)), np.nan)
     if told.any():
-        median[told] = np.nanmedian(rows[:, told], axis=0)
-    return GainResponse((times * _HOP_MS).astype(np.float64), median, len(starts))
+        median[:, told] = np.nanmedian(rows[:, :, told], axis=1)
+    sent = median[1, told & (times * _HOP_MS > LEVEL_WINDOW_MS)]
+    steady = len(sent) > 0 and float(np.ptp(sent)) < _STEADY_DB
+    return GainResponse((times * _HOP_MS).astype(np.float64), median[0], len(starts), steady)
+
+
+def gain_difference_db(device: GainResponse, model: GainResponse) -> float:
+    """RMS difference of the two gains after the event; NaN where neither can be told."""
+    apart = (device.gain_db - model.gain_db)[device.times_ms >= 0.0]
+    apart = apart[np.isfinite(apart)]
+    return float(np.sqrt(np.mean(np.square(apart)))) if len(apart) else float("nan")
 
 
 def settling_ms(response: GainResponse) -> float:

@@ -21,7 +21,7 @@ from appliance.training.report import distortion, dynamics, measures, sweeps
 from appliance.training.report.playing import Player, play_span
 from appliance.training.takes import DataSet, Float32, Take
 
-PASSAGE_MS = 50.0
+PASSAGE_MS = 30.0  # two periods and a half of a low E
 PERIOD_FRAMES = 64
 _COST_SECONDS = 0.5
 

@@ -133,7 +133,7 @@ def spectrogram(audio: Audio, rate_hz: int, window_frames: int = 2048, *, most_c
     columns = np.stack([np.abs(np.fft.rfft(padded[start : start + window_frames] * shape)) for start in starts], axis=1)
     return Spectrogram(
         ((starts + window_frames / 2) / rate_hz).astype(np.float64),
-        np.arange(window_frames // 2 + 1) * (rate_hz / window_frames),
+        np.fft.rfftfreq(window_frames, 1.0 / rate_hz).astype(np.float64),
         to_db(columns * 2.0 / shape.sum()),
     )
 

@@ -14,7 +14,8 @@ import numpy as np
 from appliance.training.report.measures import esr, rms, to_db
 from appliance.training.takes import Float32
 
-LONGEST_S = 12.0
+LONGEST_S = 10.0
+_FASTEST_HZ = 48_000
 _PEAK = 10.0 ** (-1.0 / 20.0)
 _RAISE_DB = 20.0
 _MODEST_CORRECTION_DB = 12.0
@@ -35,7 +36,7 @@ class Players:
 
 
 def make_players(device: Float32, model: Float32, rate_hz: int) -> Players:
-    """Cut the most typical 12 s: sounding, and with an error nearest to that of the whole. May block.
+    """Cut the most typical 10 s: sounding, and with an error nearest to that of the whole. May block.
 
     The difference is device - model before the model's level is matched.
     """
@@ -62,7 +63,7 @@ def make_players(device: Float32, model: Float32, rate_hz: int) -> Players:
 
 
 def typical_place(device: Float32, model: Float32, rate_hz: int) -> tuple[int, int]:
-    """First frame and one past the last of the 12 s whose ESR is nearest to the whole's, of those at least as loud as
+    """First frame and one past the last of the 10 s whose ESR is nearest to the whole's, of those at least as loud as
     the middle one."""
     frames = round(LONGEST_S * rate_hz)
     if len(device) <= frames:
@@ -82,7 +83,10 @@ def typical_place(device: Float32, model: Float32, rate_hz: int) -> tuple[int, i
 
 def _flac(audio: np.typing.NDArray[np.float64], rate_hz: int) -> bytes:
     import soundfile
+    import soxr
 
+    if rate_hz > _FASTEST_HZ:  # a browser would do it anyway, and the page must not grow
+        audio, rate_hz = np.clip(soxr.resample(audio, rate_hz, _FASTEST_HZ), -1.0, 1.0), _FASTEST_HZ
     file = io.BytesIO()
     soundfile.write(file, audio, rate_hz, format="FLAC", subtype="PCM_16")
     return file.getvalue()
