@@ -36,17 +36,43 @@ class Validation:
     """
 
     def __init__(self, data: DataSet, network: Network, scale: float, device: torch.device) -> None:
+        heard = [(take, take.validation) for take in data.takes if take.validation and not take.held_out]
+        self._judge = Judge(data, heard, network, scale, device)
+
+    def esr(self, network: Network) -> float:
+        """Mean over takes; infinity when the network puts out nonsense."""
+        ratios = self._judge.esr_of_each(network)
+        mean = float(np.mean(ratios)) if ratios else math.inf
+        return mean if math.isfinite(mean) else math.inf
+
+
+def test_esr(data: DataSet, network: Network, scale: float, device: torch.device) -> float:
+    """Mean over the takes trained on, of their test spans; NaN where there are none."""
+    heard = [(take, take.test) for take in data.takes if take.test and not take.held_out]
+    ratios = Judge(data, heard, network, scale, device).esr_of_each(network)
+    return float(np.mean(ratios)) if ratios else math.nan
+
+
+class Judge:
+    """Passages of takes, ready to be played by networks that have the past of `network`."""
+
+    def __init__(
+        self,
+        data: DataSet,
+        passages: Sequence[tuple[Take, Sequence[Span]]],
+        network: Network,
+        scale: float,
+        device: torch.device,
+    ) -> None:
         context = network.past_frames or RECURRENT_CONTEXT_FRAMES
         self._recurrent_context = 0 if network.past_frames else context
         self._takes = [
-            [_moved(rows, device) for rows in rows_of(data, take, take.validation, context, scale)]
-            for take in data.takes
-            if take.validation and not take.held_out
+            [_moved(rows, device) for rows in rows_of(data, take, spans, context, scale)] for take, spans in passages
         ]
 
     @torch.no_grad()
-    def esr(self, network: Network) -> float:
-        """Mean over takes; infinity when the network puts out nonsense."""
+    def esr_of_each(self, network: Network) -> list[float]:
+        """ESR of each take, over all its passages as one."""
         ratios = []
         for batches in self._takes:
             error = signal = 0.0
@@ -56,8 +82,7 @@ class Validation:
                 error += float(((output - rows.target) * rows.judged).square().sum(dtype=torch.float64))
                 signal += float(rows.target.square().sum(dtype=torch.float64))
             ratios.append(error / max(signal, 1e-12))
-        mean = float(np.mean(ratios)) if ratios else math.inf
-        return mean if math.isfinite(mean) else math.inf
+        return ratios
 
 
 def rows_of(data: DataSet, take: Take, spans: Sequence[Span], context_frames: int, scale: float) -> Iterator[_Rows]:
