@@ -1,1 +1,0 @@
-"""The commands of `cli.py`, by area: parse, call, print."""
