@@ -16,6 +16,7 @@ import click
 from appliance import __version__, paths
 from appliance.commands.export import export
 from appliance.commands.report import report
+from appliance.commands.train import bench_train, train
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
@@ -353,3 +354,5 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
 
 cli.add_command(export)
 cli.add_command(report)
+cli.add_command(train)
+bench.add_command(bench_train)

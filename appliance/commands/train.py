@@ -25,7 +25,8 @@ DEFAULT_MINUTES = 20.0
 
 
 @click.command(
-    epilog="\b\nExamples:\n  appliance train in.wav out.wav\n  appliance train in.wav out.wav --size nano --minutes 10\n"
+    epilog="\b\nExamples:\n  appliance train in.wav out.wav\n"
+    "  appliance train in.wav out.wav --size nano --minutes 10\n"
     "  appliance train my-amp/ --for pi4 --name Crunch\n  appliance train my-amp/ --resume",
 )
 @click.argument("recordings", nargs=-1, required=True, metavar="IN OUT...", type=_FILE)
@@ -187,7 +188,6 @@ def _quoted(path: Path) -> str:
 @click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="Where the device's knob stands.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Threads of both trainers.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--throughput-only", is_flag=True, help="Only the speed: audio trained on per CPU second.")
 @click.option("--json", "as_json", is_flag=True, help="JSON, every figure of both.")
 def bench_train(
     minutes: float,
@@ -196,7 +196,6 @@ def bench_train(
     knobs: tuple[str, ...],
     threads: int,
     seed: int,
-    throughput_only: bool,
     as_json: bool,
 ) -> None:
     """Our training against the `neural-amp-modeler` trainer's: same data, same network, same CPU minutes."""
@@ -214,8 +213,6 @@ def bench_train(
         threads=threads,
         seed=seed,
     )
-    result = benching.bench(
-        settings, throughput_only=throughput_only, say=lambda words: click.echo(words, err=True)
-    )
+    result = benching.bench(settings, say=lambda words: click.echo(f"{words[0].upper()}{words[1:]} …", err=True))
     click.echo(json.dumps(result.as_json(), indent=2) if as_json else result.as_text())
     click.echo(f"({time.monotonic() - began:.0f} s)", err=True)

@@ -52,5 +52,5 @@ def fingerprint(data: DataSet) -> str:
         about = (take.knobs, take.held_out, take.train, take.validation)
         checksum = zlib.crc32(repr(about).encode(), checksum)
         for audio in (take.dry, take.wet):
-            checksum = zlib.crc32(np.ascontiguousarray(audio), checksum)
+            checksum = zlib.crc32(np.ascontiguousarray(audio).tobytes(), checksum)
     return f"{checksum:08x}"

@@ -54,7 +54,7 @@ def _phrase(audio: Float64, start: int, end: int, level_db: float, rng: np.rando
             phrase[at : at + len(note)] += rng.uniform(0.6, 1) * note[: max(0, len(phrase) - at)]
         now += length
     audio[start:] += peak / max(1e-9, float(np.abs(phrase).max())) * phrase
-    return start + now + rng.choice([0.0, 0.1, 0.5]) * rate_hz
+    return float(start + now + rng.choice([0.0, 0.1, 0.5]) * rate_hz)
 
 
 def _pluck(

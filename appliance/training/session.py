@@ -146,9 +146,7 @@ def _facts(job: Job, data: DataSet, trained: Trained, network: Network) -> expor
             "seed": trained.seed,
             "validation_esr": list(trained.validation_esr),
             "stopped_early": trained.interrupted,
-            "takes": [
-                {"name": take.name, "knobs": list(take.knobs), "held_out": take.held_out} for take in data.takes
-            ],
+            "takes": [{"name": take.name, "knobs": list(take.knobs), "held_out": take.held_out} for take in data.takes],
         },
     )
 
@@ -164,4 +162,3 @@ def _recipe_words(job: Job, trained: Trained) -> dict[str, str]:
         "Batch": f"{recipe.batch} × {recipe.segment_frames} frames",
         "Training": f"{trained.rounds} rounds, {trained.epochs:.1f} epochs, seed {trained.seed}",
     }
-
