@@ -119,13 +119,12 @@ def _array(array: ArrayShape, input_size: int) -> dict[str, Any]:
     return {
         "input_size": input_size,
         "condition_size": 1,
-        "head_size": array.head_size,
         "channels": array.channels,
         "kernel_size": array.taps[0],
         "dilations": list(array.dilations),
         "activation": "Tanh",
         "gated": False,
-        "head_bias": array.head_bias,
+        "head": {"out_channels": array.head_size, "kernel_size": array.head_taps, "bias": array.head_bias},
     }
 
 

@@ -17,6 +17,7 @@ CHORDS = ((0, 7, 12), (0, 7, 12, 16, 19, 24), (0, 7, 12, 15, 19, 24), (0, 5, 7, 
 PEAK = 0.7  # of the hardest playing
 LOUDNESS_RANGE_DB = 24.0
 GOLDEN_RATIO = 0.618034
+RESONANCE_HZ, RESONANCE_Q = 3500.0, 1.5
 
 
 def guitar(seconds: float, seed: int, sample_rate_hz: int = 48_000) -> npt.NDArray[np.float32]:
@@ -28,7 +29,7 @@ def guitar(seconds: float, seed: int, sample_rate_hz: int = 48_000) -> npt.NDArr
     while start < frames:
         level = (level + GOLDEN_RATIO) % 1.0  # so that even ten seconds hold soft and hard playing in fair shares
         start = _phrase(audio, round(start), frames, LOUDNESS_RANGE_DB * (level - 1.0), rng, sample_rate_hz)
-    return audio[:frames].clip(-1, 1).astype(np.float32)
+    return _picked_up(audio, sample_rate_hz)[:frames].clip(-1, 1).astype(np.float32)
 
 
 def _phrase(audio: Float64, start: int, end: int, level_db: float, rng: np.random.Generator, rate_hz: int) -> float:
@@ -79,6 +80,13 @@ def _pluck(
     note[:attack] *= np.linspace(0, 1, attack)
     note[frames - release :] *= np.linspace(1, 0, release)
     return note
+
+
+def _picked_up(audio: Float64, rate_hz: int) -> Float64:
+    """Through a pickup on a cable: a resonance, and 12 dB per octave less above it."""
+    ratio = np.fft.rfftfreq(len(audio), 1 / rate_hz) / RESONANCE_HZ
+    heard: Float64 = np.fft.irfft(np.fft.rfft(audio) / (1 - ratio**2 + 1j * ratio / RESONANCE_Q), len(audio))
+    return heard
 
 
 def _smoothed(noise: Float64, amount: float) -> Float64:
