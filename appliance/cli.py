@@ -17,6 +17,7 @@ from appliance import __version__, paths
 from appliance.commands.export import export
 from appliance.commands.report import report
 from appliance.commands.train import bench_train, train
+from appliance.commands.capture import data_command, signal_command
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
@@ -356,3 +357,5 @@ cli.add_command(export)
 cli.add_command(report)
 cli.add_command(train)
 bench.add_command(bench_train)
+cli.add_command(signal_command)
+cli.add_command(data_command)
