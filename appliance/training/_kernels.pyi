@@ -43,3 +43,44 @@ class WaveNet:
 
         Raises ValueError when shapes don't fit.
         """
+
+class Recurrent:
+    """Forward and backward pass of one LSTM or GRU layer and its linear head over a batch. Releases the GIL.
+
+    cell: "lstm" or "gru". A unit has four rows of weights (LSTM i, f, g, o; GRU r, z, the input's share of n, the
+    state's share of n), a row one column for each hidden unit, each input (audio, then knobs) and the bias.
+    Raises ValueError when shapes don't fit, here and below.
+    """
+
+    def __init__(self, cell: str, hidden: int, inputs: int) -> None: ...
+    def saved_size(self, items: int, frames: int) -> int:
+        """Values to be kept between forward and backward."""
+
+    def forward(
+        self,
+        weights: Float32,
+        head: Float32,
+        audio: Float32,
+        knobs: Float32,
+        fresh: bool,
+        state: Float32,
+        output: Float32,
+        saved: Float32,
+        threads: int,
+    ) -> None:
+        """weights [4 · hidden, columns], head [hidden + 1], audio [items, frames], knobs [items, knobs] → output
+        [items, frames]. state [2, items, hidden]: read unless fresh, then written (h; c of an LSTM)."""
+
+    def backward(
+        self,
+        weights: Float32,
+        head: Float32,
+        audio: Float32,
+        knobs: Float32,
+        gradient: Float32,
+        saved: Float32,
+        weight_gradient: Float32,
+        head_gradient: Float32,
+        threads: int,
+    ) -> None:
+        """gradient [items, frames] of the output → those of weights and head. What was saved is used up."""

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "recurrent_bindings.hpp"
 #include "wavenet_training.hpp"
 
 namespace nb = nanobind;
@@ -89,6 +90,7 @@ class PyWaveNet {
 
 NB_MODULE(_kernels, module) {
   nb::exception<UnknownShape>(module, "UnknownShape", PyExc_ValueError);
+  bind_recurrent(module);
   nb::class_<PyWaveNet>(module, "WaveNet")
       .def(nb::init<const std::vector<int>&, const std::string&, float, float>(), nb::arg("layout"),
            nb::arg("activation"), nb::arg("slope"), nb::arg("head_scale"))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from appliance.formats.description import MAX_HIDDEN, Architecture, Array, Cell, Knob, Recurrent, RecurrentLayer
 from appliance.training.contract import Network
 from appliance.training.networks.knob_scaling import knob_columns_to_positions, knob_columns_to_units
+from appliance.training.networks.recurrent_native import kernels_for, native_forward, rows_of, usable
 
 GATES = {Cell.LSTM: 4, Cell.GRU: 3}
 MAX_RECURRENT_LAYERS = 3
@@ -63,13 +64,32 @@ class RecurrentNetwork(Network):
             nn.init.zeros_(self.head.bias)
 
     def forward(self, audio: Tensor, positions: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """See the contract. The state is what PyTorch's layers keep: h [layers, batch, hidden], for an LSTM (h, c)."""
+        """See the contract. The state is what PyTorch's layers keep, h [layers, batch, hidden] and for an LSTM (h, c);
+        with the compiled kernels one tensor [2, batch, hidden]. Don't hand one's state to the other."""
+        kernels = None if self.units.num_layers > 1 else kernels_for(self.cell, self.units.hidden_size, self._inputs)
+        if kernels is not None and usable(audio, positions, self.head.weight.detach()) and not isinstance(state, tuple):
+            output, state = native_forward(kernels, self._rows(), self._head(), audio, positions, state)
+        else:
+            output, state = self._torch_forward(audio, positions, state)
+        return (output + audio if self.skip else output), state
+
+    @property
+    def _inputs(self) -> int:
+        return 1 + self.knob_count
+
+    def _rows(self) -> Tensor:
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return rows_of(self.cell, *(self._parameter(name, 0) for name in names))
+
+    def _head(self) -> Tensor:
+        return torch.cat([self.head.weight[0], self.head.bias])
+
+    def _torch_forward(self, audio: Tensor, positions: Tensor, state: Any) -> tuple[Tensor, Any]:
         inputs = audio.t().unsqueeze(-1)  # time first: the layout in which PyTorch's layers need no copy
         if self.knob_count:
             inputs = torch.cat([inputs, positions.expand(len(inputs), *positions.shape)], dim=-1)
         hidden, state = self.units(inputs, state)
-        output = self.head(hidden).squeeze(-1).t()
-        return (output + audio if self.skip else output), state
+        return self.head(hidden).squeeze(-1).t(), state
 
     def architecture(self, knobs: Sequence[Knob]) -> Architecture:
         layers = tuple(self._layer(index, knobs if index == 0 else ()) for index in range(self.units.num_layers))

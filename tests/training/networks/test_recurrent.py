@@ -74,12 +74,12 @@ def test_it_learns_a_gain_with_a_knob() -> None:
     audio = 0.3 * torch.randn(16, 64)
     positions = torch.linspace(0, 1, 16)[:, None]
     target = torch.tanh((1 + 4 * positions) * audio)
-    for _ in range(250):
+    for _ in range(150):
         loss = ((network(audio, positions)[0] - target) ** 2).mean() / (target**2).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    assert loss.item() < 0.02
+    assert loss.item() < 0.03
 
 
 def test_a_size_that_is_none_is_refused() -> None:
