@@ -22,7 +22,7 @@ from appliance.training.contract import DataSet, Network, Take
 from appliance.training.loop import train
 from appliance.training.networks.sizes import Kind, build, config_named
 from appliance.training.plan import Budget
-from appliance.training.plucks import guitar
+from appliance.training.bench_guitar import guitar
 from appliance.training.recipe import Recipe, default_recipe
 from appliance.training.report.playing import play_span
 from appliance.training.validation import test_esr
@@ -98,7 +98,7 @@ def device_data(settings: Settings) -> DataSet:
     device = read_model(settings.device)
     knobs = tuple(knob_values(device, settings.knobs))
     ends = [round(seconds * RATE_HZ) for seconds in (TRAIN_S, TRAIN_S + VALIDATION_S, TRAIN_S + VALIDATION_S + TEST_S)]
-    dry = guitar(TRAIN_S + VALIDATION_S + TEST_S, GUITAR_SEED, RATE_HZ)
+    dry = guitar(TRAIN_S + VALIDATION_S + TEST_S, GUITAR_SEED)
     wet = play_span(device, dry, (0, len(dry)), RATE_HZ, knobs)
     take = Take(
         device.name,

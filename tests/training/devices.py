@@ -6,7 +6,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from appliance.formats.description import Knob
-from appliance.training.plucks import guitar
+from appliance.training.bench_guitar import guitar
 from appliance.training.takes import DataSet, Float32, Take
 
 RATE_HZ = 48_000
