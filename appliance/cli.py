@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import __version__, paths
+from appliance.commands.capture import data_command, signal_command
 from appliance.commands.export import export
 from appliance.commands.report import report
 from appliance.commands.train import bench_train, train
-from appliance.commands.capture import data_command, signal_command
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:

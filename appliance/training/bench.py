@@ -17,12 +17,12 @@ import torch
 from appliance.errors import BadRequest
 from appliance.formats.read import read_model
 from appliance.render import knob_values
+from appliance.training.bench_guitar import guitar
 from appliance.training.bench_nam import BATCH, SEGMENT_FRAMES, Side, need_nam, train_with_nam
 from appliance.training.contract import DataSet, Network, Take
 from appliance.training.loop import train
 from appliance.training.networks.sizes import Kind, build, config_named
 from appliance.training.plan import Budget
-from appliance.training.bench_guitar import guitar
 from appliance.training.recipe import Recipe, default_recipe
 from appliance.training.report.playing import play_span
 from appliance.training.validation import test_esr

@@ -7,6 +7,7 @@ ESR is kept. Only the end differs: after so much CPU time instead of 100 epochs.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,9 @@ def _train(data: DataSet, size: str, cpu_s: float, seed: int) -> Side:
     from appliance.training.bench_nam_watch import Watch
     from appliance.training.validation import test_esr
 
-    pytorch_lightning.seed_everything(seed)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning").setLevel(logging.ERROR)
+    pytorch_lightning.seed_everything(seed, verbose=False)
     (take,) = data.takes
     module = LightningModule.init_from_config(_configuration(size))
     module.net.sample_rate = data.sample_rate_hz

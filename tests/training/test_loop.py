@@ -45,10 +45,10 @@ def test_a_wavenet_learns_an_overdrive() -> None:
 def test_a_recurrent_network_learns_a_knob() -> None:
     data = data_set(8.0, gains=(2.0, 6.0))
     trained = run("lstm-8", data, 250)
-    assert trained.validation_esr[0] < 0.1
+    assert trained.validation_esr[0] < 0.3
     between = data_set(8.0, gains=(4.0,))
     asked = DataSet("between", RATE_HZ, between.takes, data.knobs)
-    assert esr_of_tests(asked, trained.network, trained.scale, CPU) < 0.15
+    assert esr_of_tests(asked, trained.network, trained.scale, CPU) < 0.35
 
 
 def test_a_quiet_recording_trains_as_well_as_a_loud_one() -> None:
@@ -58,9 +58,9 @@ def test_a_quiet_recording_trains_as_well_as_a_loud_one() -> None:
 
 
 def test_members_of_a_pack_learn_side_by_side() -> None:
-    trained = run("a2", data_set(8.0), 12)
+    trained = run("a2", data_set(8.0), 40)
     assert len(trained.validation_esr) == 2
-    assert all(esr < 1.0 for esr in trained.validation_esr)
+    assert all(esr < 0.9 for esr in trained.validation_esr)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_others() -> None:
@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_others() -> None:
 def test_losers_of_the_race_drop_out_and_the_best_is_kept() -> None:
     moments: list[Moment] = []
     trained = run("lstm-8", data_set(6.0), 80, racers=3, show=moments.append)
-    assert [3, 2, 1] == sorted({moment.racers for moment in moments}, reverse=True)
+    assert sorted({moment.racers for moment in moments}, reverse=True) == [3, 2, 1]
     assert trained.validation_esr[0] == moments[-1].best_esr
     assert trained.seed in (1, 2, 3)
 
