@@ -41,16 +41,20 @@ class Validation:
 
     def esr(self, network: Network) -> float:
         """Mean over takes; infinity when the network puts out nonsense."""
-        ratios = self._judge.esr_of_each(network)
-        mean = float(np.mean(ratios)) if ratios else math.inf
+        mean = _mean(self._judge.esr_of_each(network))
         return mean if math.isfinite(mean) else math.inf
 
 
 def test_esr(data: DataSet, network: Network, scale: float, device: torch.device) -> float:
     """Mean over the takes trained on, of their test spans; NaN where there are none."""
     heard = [(take, take.test) for take in data.takes if take.test and not take.held_out]
-    ratios = Judge(data, heard, network, scale, device).esr_of_each(network)
-    return float(np.mean(ratios)) if ratios else math.nan
+    return _mean(Judge(data, heard, network, scale, device).esr_of_each(network))
+
+
+def _mean(ratios: list[float]) -> float:
+    """Over the takes that can be judged, those that aren't silent; NaN without any."""
+    judged = [ratio for ratio in ratios if not math.isnan(ratio)]
+    return math.fsum(judged) / len(judged) if judged else math.nan
 
 
 class Judge:
@@ -72,7 +76,7 @@ class Judge:
 
     @torch.no_grad()
     def esr_of_each(self, network: Network) -> list[float]:
-        """ESR of each take, over all its passages as one."""
+        """ESR of each take, over all its passages as one: NaN where the device is silent, infinity for nonsense."""
         ratios = []
         for batches in self._takes:
             error = signal = 0.0
@@ -81,7 +85,8 @@ class Judge:
                 output = output[:, self._recurrent_context :]
                 error += float(((output - rows.target) * rows.judged).square().sum(dtype=torch.float64))
                 signal += float(rows.target.square().sum(dtype=torch.float64))
-            ratios.append(error / max(signal, 1e-12))
+            ratio = error / signal if signal > 0.0 else math.nan
+            ratios.append(ratio if math.isfinite(error) else math.inf)
         return ratios
 
 

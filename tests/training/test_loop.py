@@ -45,10 +45,10 @@ def test_a_wavenet_learns_an_overdrive() -> None:
 def test_a_recurrent_network_learns_a_knob() -> None:
     data = data_set(8.0, gains=(2.0, 6.0))
     trained = run("lstm-8", data, 250)
-    assert trained.validation_esr[0] < 0.3
+    assert trained.validation_esr[0] < 0.12
     between = data_set(8.0, gains=(4.0,))
     asked = DataSet("between", RATE_HZ, between.takes, data.knobs)
-    assert esr_of_tests(asked, trained.network, trained.scale, CPU) < 0.35
+    assert esr_of_tests(asked, trained.network, trained.scale, CPU) < 0.2
 
 
 def test_a_quiet_recording_trains_as_well_as_a_loud_one() -> None:
@@ -58,9 +58,9 @@ def test_a_quiet_recording_trains_as_well_as_a_loud_one() -> None:
 
 
 def test_members_of_a_pack_learn_side_by_side() -> None:
-    trained = run("a2", data_set(8.0), 40)
+    trained = run("a2", data_set(8.0), 80)
     assert len(trained.validation_esr) == 2
-    assert all(esr < 0.9 for esr in trained.validation_esr)
+    assert all(esr < 0.95 for esr in trained.validation_esr)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_others() -> None:
