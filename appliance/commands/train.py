@@ -114,7 +114,8 @@ def _need_torch() -> None:
 
 def file_name(name: str) -> str:
     """A name that can be a file's. Raises BadRequest when nothing is left of it."""
-    kept = re.sub(r'\s*[\x00-\x1f/\\:*?"<>|]+', " ", name).strip(" .")
+    kept = re.sub(r'[\x00-\x1f/\\:*?"<>|]+', " ", name)
+    kept = " ".join(kept.split()).strip(" .")
     if not kept:
         raise BadRequest(f"{name!r} can't be the name of a file: give another with --name.")
     return kept

@@ -135,14 +135,18 @@ def _nam_data(dry: Any, wet: Any, span: tuple[int, int], past: int, scale: float
     from nam.data import Dataset
 
     first, end = span
-    return Dataset(
+    y = torch.from_numpy(wet[first:end].copy())
+    unclipped = 0.9 / max(float(y.abs().max()), 1e-9)  # it takes nothing that reaches full scale
+    data = Dataset(
         torch.from_numpy(dry[first:end].copy()),
-        torch.from_numpy(wet[first:end] * np.float32(scale)),
+        y * unclipped,
         nx=past + 1,
         ny=segment,
         sample_rate=48_000,
         require_input_pre_silence=None,
     )
+    data.scale_output(scale / unclipped)  # as its joint hook that levels outputs does
+    return data
 
 
 class _Judged(Network):

@@ -22,6 +22,10 @@ class Watch(pytorch_lightning.Callback):
         """CPU seconds so far."""
         return time.process_time() - self._began
 
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        """Lightning's hook. What it loads and prepares before is not counted."""
+        self._began = time.process_time()
+
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         """Lightning's hook."""
         self.updates += 1

@@ -26,7 +26,7 @@ def _without_pauses(dry: Float32) -> Float32:
 
 def data_set(seconds: float = 12.0, level: float = 1.0, gains: tuple[float, ...] = ()) -> DataSet:
     """Plucks through the overdrive, the last two seconds for validation and test; with `gains`, a knob of them."""
-    dry = _without_pauses(guitar(2 * seconds, seed=4))[: round(seconds * RATE_HZ)]
+    dry = _without_pauses(guitar(4 * seconds, seed=4))[: round(seconds * RATE_HZ)]
     end = len(dry)
     assert end == round(seconds * RATE_HZ), "more pauses than playing"
     spans = {
