@@ -11,7 +11,7 @@ from torch import Tensor
 from appliance.training.batches import Batch
 from appliance.training.contract import Network
 from appliance.training.losses import Loss
-from appliance.training.optimisers import FlatWeights, make_stepper
+from appliance.training.optimisers import Adam, FlatWeights
 from appliance.training.recipe import Recipe
 from appliance.training.validation import Validation
 
@@ -22,7 +22,7 @@ class Learner:
     def __init__(self, network: Network, recipe: Recipe, loss: Loss, validation: Validation) -> None:
         self.network, self._recipe, self._loss, self._validation = network, recipe, loss, validation
         self.weights = FlatWeights(network)
-        self._stepper = make_stepper(recipe.optimiser, network, self.weights.values)
+        self._stepper = Adam(self.weights.values.numel(), self.weights.values.device)
         self._average = self.weights.values.clone()
         self._best = self.weights.values.clone()
         self._updates = 0

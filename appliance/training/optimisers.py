@@ -1,17 +1,13 @@
 """Steps from gradients, over all weights of a network as one flat vector.
 
-Networks for a pedal are so small (hundreds to thousands of weights) that one vector is both faster than a tensor for
-each layer and open to methods that big networks can't afford.
+Networks for a pedal are so small (hundreds to thousands of weights) that a step on a tensor for each layer would take
+longer than its arithmetic.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
-
-from appliance.training.recipe import Optimiser
 
 
 class FlatWeights:
@@ -29,18 +25,6 @@ class FlatWeights:
             start = end
 
 
-class Stepper(Protocol):
-    """An optimiser: `step` changes the weights in place."""
-
-    def step(self, weights: Tensor, gradient: Tensor, learning_rate: float) -> None: ...
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything it remembers, for a checkpoint."""
-        ...
-
-    def load(self, state: dict[str, Tensor]) -> None: ...
-
-
 class Adam:
     """Adam (Kingma & Ba, ICLR 2015)."""
 
@@ -51,6 +35,7 @@ class Adam:
         self._steps = 0
 
     def step(self, weights: Tensor, gradient: Tensor, learning_rate: float) -> None:
+        """Change the weights in place."""
         self._steps += 1
         self._mean.lerp_(gradient, 1 - self._first)
         self._square.lerp_(gradient.square(), 1 - self._second)
@@ -59,14 +44,11 @@ class Adam:
         weights.addcdiv_(mean, size, value=-learning_rate)
 
     def state(self) -> dict[str, Tensor]:
+        """Everything it remembers, for a checkpoint."""
         return {"mean": self._mean, "square": self._square, "steps": torch.tensor(self._steps)}
 
     def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
         self._mean.copy_(state["mean"])
         self._square.copy_(state["square"])
         self._steps = int(state["steps"])
-
-
-def make_stepper(kind: Optimiser, network: nn.Module, weights: Tensor) -> Stepper:
-    """The optimiser for a network's flat weights."""
-    return Adam(weights.numel(), weights.device)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from appliance.training.contract import Network
 from appliance.training.losses import Emphasis, LossConfig
-
-
-class Optimiser(enum.Enum):
-    """What turns gradients into steps."""
-
-    ADAM = "adam"
-    SOAP = "soap"  # Adam in the eigenbasis of the gradients' covariance (Vyas and others, 2024), over all weights
 
 
 @dataclass(frozen=True)
@@ -27,7 +19,6 @@ class Recipe:
     half of those left drops out.
     """
 
-    optimiser: Optimiser = Optimiser.ADAM
     learning_rate: float = 4e-3
     batch: int = 4
     segment_frames: int = 4096
@@ -45,7 +36,6 @@ class Recipe:
     def as_table(self) -> dict[str, Any]:
         """For a file or a report: plain values."""
         table = asdict(self)
-        table["optimiser"] = self.optimiser.value
         table["heats"] = list(self.heats)
         table["loss"]["emphasis"] = self.loss.emphasis.value
         return table
@@ -54,7 +44,6 @@ class Recipe:
     def from_table(cls, table: dict[str, Any]) -> Recipe:
         """The way back from `as_table`."""
         values = dict(table)
-        values["optimiser"] = Optimiser(values["optimiser"])
         values["heats"] = tuple(values["heats"])
         loss = dict(values["loss"])
         values["loss"] = LossConfig(**{**loss, "emphasis": Emphasis(loss["emphasis"])})

@@ -158,7 +158,7 @@ def _recipe_words(job: Job, trained: Trained) -> dict[str, str]:
     return {
         "Network": job.config.name,
         "Loss": " + ".join(f"{weight:g} × {name}" for weight, name in parts if weight),
-        "Optimiser": f"{recipe.optimiser.value}, learning rate {recipe.learning_rate:g}, one cycle",
+        "Optimiser": f"Adam, learning rate {recipe.learning_rate:g}, one cycle",
         "Batch": f"{recipe.batch} × {recipe.segment_frames} frames",
         "Training": f"{trained.rounds} rounds, {trained.epochs:.1f} epochs, seed {trained.seed}",
     }
