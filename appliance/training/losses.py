@@ -45,7 +45,7 @@ class LossConfig:
     low_pass: bool = False
     dc: float = 0.0
     spectral: float = 0.0
-    evenness: float = 0.5
+    evenness: float = 0.25
 
 
 def emphasis_taps(emphasis: Emphasis, rate_hz: int, low_pass: bool = False) -> npt.NDArray[np.float64]:

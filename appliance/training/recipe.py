@@ -19,7 +19,7 @@ class Recipe:
     half of those left drops out.
     """
 
-    learning_rate: float = 4e-3
+    learning_rate: float = 0.015
     batch: int = 4
     segment_frames: int = 4096
     warm_up_frames: int = 0
@@ -55,7 +55,7 @@ def default_recipe(network: Network) -> Recipe:
     if network.past_frames:
         return Recipe()
     return Recipe(
-        learning_rate=6e-3,
+        learning_rate=0.015,
         batch=16,
         segment_frames=8192,
         warm_up_frames=1024,
