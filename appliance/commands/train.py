@@ -73,10 +73,13 @@ def train(
     _need_torch()
     from appliance.training.dataset import load
     from appliance.training.loop import pick_device
+    from appliance.training.networks.sizes import config_named
     from appliance.training.plan import Budget
     from appliance.training.progress import ProgressLine
     from appliance.training.session import Job, run_job
 
+    if board is None:
+        config_named(network or size or "small")  # a wrong name is told before minutes of reading
     data = load(recordings)
     for note in data.notes + tuple(note for take in data.takes for note in take.notes):
         click.echo(f"Note: {note}", err=True)
