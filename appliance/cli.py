@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import __version__, paths
+from appliance.commands.capture import data_command, signal_command
 from appliance.commands.export import export
 from appliance.commands.report import report
+from appliance.commands.train import bench_train, train
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
@@ -392,5 +394,6 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
     click.echo(json.dumps(aliasing.as_json(rows), indent=2) if as_json else aliasing.as_table(rows))
 
 
-cli.add_command(report)
-cli.add_command(export)
+for command in (signal_command, data_command, train, report, export):
+    cli.add_command(command)
+bench.add_command(bench_train)

@@ -44,6 +44,12 @@ class BadAudioFile(ApplianceError, ValueError):
     exit_code = ExitCode.BAD_FILE
 
 
+class BadDataSet(ApplianceError, ValueError):
+    """A data set's manifest is wrong, or its takes don't belong together."""
+
+    exit_code = ExitCode.BAD_FILE
+
+
 class DeviceError(ApplianceError, OSError):
     """The sound card is absent, busy or refused what was asked."""
 

@@ -32,7 +32,8 @@ class Facts:
     """What the file says beside network and data.
 
     esr: of each member on the test spans, smallest first, or empty. summary: JSON-able, goes into the metadata as
-    "training". levels in dBu: what full scale was when the device was recorded, if known.
+    "training". levels in dBu: what full scale was when the device was recorded, if known. output_gain_db: from what
+    the network puts out to the device's own level.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Facts:
     esr: tuple[float, ...] = ()
     input_level_dbu: float | None = None
     output_level_dbu: float | None = None
+    output_gain_db: float = 0.0
     summary: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -63,6 +65,7 @@ def _member(member: Network, data: DataSet, facts: Facts, esr: float | None) -> 
         sample_rate_hz=data.sample_rate_hz,
         knobs=data.knobs,
         levels=Levels(input_level_dbu=facts.input_level_dbu, output_level_dbu=facts.output_level_dbu),
+        output_gain_db=facts.output_gain_db,
         esr=esr,
         licence=facts.licence,
         metadata={"training": dict(facts.summary)},
