@@ -24,7 +24,7 @@ import difflib
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from appliance.errors import BadRequest
 
@@ -75,7 +75,7 @@ _LARGEST_NUMBER = 128  # what a MIDI program change can ask for
 
 @dataclass(frozen=True)
 class Action:
-    """One action. `number`: of a preset or scene, from 1. `name`: of a knob, pot or pedal. `style`: of a switch or scene."""
+    """One action. `number`: of a preset or scene, from 1. `name`: of a knob or pot. `style`: of a switch or scene."""
 
     kind: Kind
     number: int = 0
@@ -115,6 +115,7 @@ class Performer(Protocol):
         ...
 
 
+@runtime_checkable
 class Stage(Protocol):
     """What pots and LEDs look at, from the same thread. None of it blocks."""
 

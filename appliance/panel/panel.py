@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,16 @@ _SETTLE_S = 0.4  # save this long after the last change …
 _LONGEST_UNSAVED_S = 5.0  # … and this long after the first one, however busy the knobs
 _RETRY_SAVE_S = 10.0
 _GENERATIONS = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True)
+class Live:
+    """What plays at one moment: the state, the chosen model's knobs, where they stand, and the wanted generation."""
+
+    state: LiveState
+    knobs: Sequence[Knob]
+    positions: Mapping[str, float]
+    generation: int
 
 
 class Panel:
@@ -96,6 +106,22 @@ class Panel:
                 "cabinets": [item.to_state() for item in self._library.cabinets()],
                 "message": self._message,
             }
+
+    def live(self) -> Live:
+        """What plays, without the library: for the hands, who ask 200 times a second."""
+        with self._changed:
+            knobs = self._knobs()
+            return Live(self._state, knobs, knob_positions(self._state, knobs), self._generation)
+
+    def apply(self, settings: Mapping[str, Any]) -> None:
+        """The `set` request, without an answer. Raises BadRequest."""
+        self._set(settings)
+
+    def say(self, message: str) -> None:
+        """Show a sentence to the player, as the state's message."""
+        with self._changed:
+            self._message = message
+            self._tell()
 
     def state_after(self, revision: int, timeout_s: float) -> dict[str, Any] | None:
         """See `server.Backend`."""
