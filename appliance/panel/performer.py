@@ -26,6 +26,7 @@ class PanelPerformer:
     def __init__(self, panel: Panel, status: Path, others: Performer | None = None) -> None:
         self._panel = panel
         self._others = others
+        self._stage = others if isinstance(others, Stage) else None
         self._status = StatusReader(status)
         self._asked_at_period: int | None = None
         self._seen: tuple[int, int, float] = (0, 0, 0.0)  # pid, periods, when they were last seen to move
@@ -48,14 +49,13 @@ class PanelPerformer:
     @property
     def sound(self) -> object:
         """See `actions.Stage`."""
-        if isinstance(self._others, Stage):
-            return self._panel.live().state.model, self._others.sound
-        return self._panel.live().state.model
+        model = self._panel.live().state.model
+        return model if self._stage is None else (model, self._stage.sound)
 
     def position(self, action: Action) -> float | None:
         """See `actions.Stage`."""
         if action.kind is not Kind.KNOB:
-            return self._others.position(action) if isinstance(self._others, Stage) else None
+            return None if self._stage is None else self._stage.position(action)
         live = self._panel.live()
         found = self._target(action, live)
         if found is None:
@@ -67,7 +67,7 @@ class PanelPerformer:
         """See `actions.Stage`."""
         if action.kind is Kind.BYPASS:
             return self._panel.live().state.bypass
-        return self._others.lit(action) if isinstance(self._others, Stage) else None
+        return None if self._stage is None else self._stage.lit(action)
 
     def confirmed(self) -> bool | None:
         """See `actions.Stage`."""

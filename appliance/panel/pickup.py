@@ -1,4 +1,4 @@
-"""When a pot stands elsewhere than what it turns: after a preset change, or a turn of the same knob on the phone. Pure."""
+"""When a pot stands elsewhere than what it turns: after a preset change, or a turn on the phone. Pure."""
 
 from __future__ import annotations
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.formats.description import Knob
+from appliance.panel.state import RANGES
 
 # Asked for by any name of `names`, looked for in the model in the order of `models`, else the pedal's own setting.
-_FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], str | None], ...] = (
+_FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (
         ("gain", "drive", "distortion", "dist", "overdrive", "fuzz", "preamp"),
         ("gain", "drive", "distortion", "dist", "overdrive", "fuzz", "preamp", "volume", "vol"),
@@ -25,11 +26,11 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], str | None], ...] = (
     (
         ("tone", "treble", "colour", "color", "filter"),
         ("tone", "treble", "colour", "color", "filter", "cut", "presence"),
-        None,
+        "treble_db",
     ),
-    (("bass", "low", "depth"), ("bass", "low", "lows", "depth"), None),
-    (("middle", "mid", "mids"), ("middle", "mid", "mids"), None),
-    (("presence", "high", "highs"), ("presence", "high", "highs", "treble"), None),
+    (("bass", "low", "depth"), ("bass", "low", "lows", "depth"), "bass_db"),
+    (("middle", "mid", "mids"), ("middle", "mid", "mids"), "middle_db"),
+    (("presence", "high", "highs"), ("presence", "high", "highs", "treble"), "treble_db"),
 )
 # Names of the pedal's own dials, never the model's.
 _OWN = {"inputgain": "input_gain_db", "outputlevel": "level_db", "gate": "gate_threshold_db"}
@@ -74,7 +75,7 @@ def target(name: str, knobs: Sequence[Knob]) -> Target | None:
         for knob in knobs:
             if alias in _words(knob.name):
                 return _model_knob(knob)
-    return _setting(family[2]) if family[2] is not None else None
+    return _setting(family[2])
 
 
 def linear(low: float, high: float) -> Scale:
@@ -99,11 +100,14 @@ _SETTINGS: Mapping[str, Scale] = {
     "input_gain_db": linear(-20.0, 20.0),
     "level_db": Scale(_level_db, _level_position),
     "gate_threshold_db": linear(-90.0, -20.0),
+    "bass_db": linear(-12.0, 12.0),
+    "middle_db": linear(-12.0, 12.0),
+    "treble_db": linear(-12.0, 12.0),
 }
 
 
-def _setting(name: str) -> Target:
-    return Target(name, "", _SETTINGS[name])
+def _setting(name: str) -> Target | None:
+    return Target(name, "", _SETTINGS[name]) if name in RANGES else None
 
 
 def _model_knob(knob: Knob) -> Target:
