@@ -14,6 +14,11 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | import           | path (a file the panel may read), name             | item              |
 | rename           | item (id), name                                    | state             |
 | remove           | item (id)                                          | state             |
+| controls         |                                                    | controls          |
+| calibrate        | pot (name), step ("begin", "end" or "forget")      | controls          |
+| learn            | action (text, `panel/actions.py`; null: don't)     | controls          |
+| unlearn          | message (such as "cc 11")                          | controls          |
+| sim              | of a simulated box: switch and down (bool), pot and level (0…1), encoder and clicks | controls |
 
 Anything but `status: "ok"` comes with `message`: a sentence for the player.
 
@@ -31,6 +36,16 @@ state = {
                "pi_estimates": [{"board", "share", "low", "high", "period_frames"}]}],   # engine/pi_cost.py
   "cabinets": [{"id", "name", "file_name", "sample_rate_hz", "frames", "channels", "factory", "notes"}],
   "message": null | "the last thing that went wrong, in words"
+}
+
+controls = {                            # every pot, switch and LED as it is now
+  "switches": {"left": {"down": bool, "stuck": bool, "last": "tap" | …}}, "chords": {"left+middle": null | "chord" | …},
+  "pots": {"gain": {"raw": 0.51, "position": 0.5, "turns": "Gain" | null, "stands_at": 0.3 | null, "waiting": bool,
+           "fault": null | "…", "learning": bool, "low": 0.01, "high": 0.99}},
+  "encoders": {"name": clicks}, "leds": {"left": bool},
+  "midi": {"devices": ["midiC1D0"], "last": "cc 11 = 0.50 (channel 1)", "learning": null | "bypass",
+           "bindings": {"cc 11": "morph"}},
+  "notes": ["…sentences for the player…"], "simulated": bool
 }
 """
 

@@ -129,11 +129,20 @@ class Stage(Protocol):
         ...
 
     def lit(self, action: Action) -> bool | None:
-        """Is it on (wanted), as an LED shows it? None: it has no such state."""
+        """Is it on (wanted), as an LED shows it? Of bypass: does the pedal play? None: it has no such state."""
         ...
 
     def confirmed(self) -> bool | None:
         """Does the engine play what is wanted? None: not yet, it is being prepared. False: it can't, or is gone."""
+        ...
+
+
+@runtime_checkable
+class Names(Protocol):
+    """A stage that can say what an action turns at present."""
+
+    def turns(self, action: Action) -> str | None:
+        """Its name, for people; None: nothing."""
         ...
 
 

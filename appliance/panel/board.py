@@ -35,6 +35,8 @@ class Board:
     leds: Mapping[str, Callable[[Colour], None]] = field(default_factory=dict)
     show: Callable[[], None] = lambda: None  # after the LEDs of a look are set: sends them to a strip
     faults: Sequence[str] = ()
+    rest_s: float = 0.005  # from one look to the next while nothing moves …
+    busy_s: float = 0.002  # … and while something does
     close: Callable[[], None] = lambda: None
 
 

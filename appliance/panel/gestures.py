@@ -19,7 +19,9 @@ CHORD_S = 0.08  # between the two presses
 
 
 class Gesture(enum.Enum):
-    """What a foot did. PRESS and RELEASE come for every press; what it was besides, comes beside them."""
+    """What a foot did. PRESS and RELEASE come for every press, what it was besides comes beside them; only of a chord's
+    second press CHORD comes in place of PRESS.
+    """
 
     PRESS = "press"
     RELEASE = "release"
@@ -134,7 +136,6 @@ class Feet:
         if foot.tapped_s is not None and not foot.second:
             events.append(Event(Gesture.TAP, name, now_s))  # the line's looks were far apart
         foot.tapped_s = None
-        events.append(Event(Gesture.PRESS, name, now_s))
         for other, chord in self._chords_of(name):
             partner = self._feet[other]
             free = partner.line.down and not (partner.stuck or partner.held or partner.chord)
@@ -142,6 +143,7 @@ class Feet:
                 foot.chord = partner.chord = chord
                 events.append(Event(Gesture.CHORD, chord, now_s))
                 return
+        events.append(Event(Gesture.PRESS, name, now_s))
         if foot.second:
             events.append(Event(Gesture.DOUBLE, name, now_s))
 

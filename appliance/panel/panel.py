@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,6 @@ _SETTLE_S = 0.4  # save this long after the last change …
 _LONGEST_UNSAVED_S = 5.0  # … and this long after the first one, however busy the knobs
 _RETRY_SAVE_S = 10.0
 _GENERATIONS = 0xFFFF_FFFF
-
-
-@dataclass(frozen=True)
-class Live:
-    """What plays at one moment: the state, the chosen model's knobs, where they stand, and the wanted generation."""
-
-    state: LiveState
-    knobs: Sequence[Knob]
-    positions: Mapping[str, float]
-    generation: int
 
 
 class Panel:
@@ -107,15 +97,26 @@ class Panel:
                 "message": self._message,
             }
 
-    def live(self) -> Live:
-        """What plays, without the library: for the hands, who ask 200 times a second."""
-        with self._changed:
-            knobs = self._knobs()
-            return Live(self._state, knobs, knob_positions(self._state, knobs), self._generation)
+    @property
+    def live(self) -> LiveState:
+        """The settings as they are."""
+        return self._state
 
-    def apply(self, settings: Mapping[str, Any]) -> None:
-        """The `set` request, without an answer. Raises BadRequest."""
-        self._set(settings)
+    @property
+    def generation(self) -> int:
+        """Of the patch asked for last."""
+        return self._generation
+
+    def set(self, fields: Mapping[str, Any]) -> None:
+        """Take the settings of a `set` request. Raises BadRequest; nothing is then changed."""
+        self._set(fields)
+
+    def knobs_of(self, model: str | None) -> Sequence[Knob]:
+        """The knobs of a model; none where it is missing."""
+        try:
+            return self._library.model(model).knobs if model else ()
+        except NotFound:
+            return ()
 
     def say(self, message: str) -> None:
         """Show a sentence to the player, as the state's message."""
@@ -253,10 +254,7 @@ class Panel:
     # ---- with the lock held ----
 
     def _knobs(self) -> Sequence[Knob]:
-        try:
-            return self._library.model(self._state.model).knobs if self._state.model else ()
-        except NotFound:
-            return ()
+        return self.knobs_of(self._state.model)
 
     def _play(self) -> None:
         """Ask for the state's model and cabinet; whatever can't be had is left out, and the message says so."""

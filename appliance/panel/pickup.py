@@ -51,9 +51,9 @@ class Pickup:
         self._set = stands_at
 
     @property
-    def ours(self) -> float | None:
-        """Where we left the sound; None while pot and sound disagree."""
-        return self._set
+    def placed(self) -> bool:
+        """Is it known where the pot stands?"""
+        return self._at is not None
 
 
 def _scaled(before: float, pot: float, stands_at: float) -> float:

@@ -44,6 +44,7 @@ def real_pins() -> Any:
 
 def open_board(wiring: Wiring, pins: Any) -> Board:
     """The board of a wiring on a gpiozero pin factory. May block for some 100 ms."""
+    gpiozero.Device.pin_factory = pins  # gpiozero's own software SPI asks for the default one
     opener = _Opener(pins)
     strip = opener.part("The LED strip", lambda: _strip(wiring)) if wiring.strip else None
     if strip is not None:

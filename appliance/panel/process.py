@@ -11,7 +11,9 @@ from types import FrameType
 from appliance import paths
 from appliance.bridge.server import PanelServer
 from appliance.library.store import Library
+from appliance.panel.hands_service import HandsBackend, HandsService
 from appliance.panel.panel import Panel
+from appliance.panel.plain_performer import PlainPerformer
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +42,19 @@ def run() -> None:
             status=paths.status_file(),
             patches=runtime / "patches",
         )
-        server.start(panel)
+        performer = PlainPerformer(panel, paths.status_file())
+        hands = HandsService(performer, panel.say, data / "controls.json")
+        server.start(HandsBackend(panel, hands))
+        hands.start()
         factory = threading.Thread(target=_add_factory_items, args=(panel,), name="panel-factory", daemon=True)
         factory.start()
         log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
         while not stop.wait(_TICK_S):
             panel.tick(time.monotonic())
+            hands.save()
         log.info("stopping")
+        hands.close()
+    performer.close()
     panel.close()
 
 

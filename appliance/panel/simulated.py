@@ -18,6 +18,7 @@ from appliance.panel.wiring import Chip, Converter, Wiring
 
 _CLOCK, _MOSI, _MISO, _SELECT = 11, 10, 9, 8
 _TOP = 1023
+_REST_S, _BUSY_S = 0.02, 0.01  # clocking bits in Python takes 3 ms a look
 
 
 class _Pins(mock.MockFactory):  # type: ignore[misc]
@@ -37,6 +38,8 @@ class SimulatedMcp3008(mock.MockSPIDevice):  # type: ignore[misc]
     """
 
     def __init__(self, pins: Any) -> None:
+        for number in (_MOSI, _MISO):
+            pins.pin(number, pin_class=mock.MockPin)
         super().__init__(_CLOCK, _MOSI, _MISO, _SELECT, pin_factory=pins)
         self.levels = [0.0] * 8
         self.connected = True
@@ -79,6 +82,7 @@ class SimulatedBox:
         self.chip = SimulatedMcp3008(self._pins)
         self._guard = threading.Lock()
         self.board: Board = open_board(wiring, self._pins)
+        self.board.rest_s, self.board.busy_s = _REST_S, _BUSY_S
         for pot in wiring.pots.values():
             self.chip.levels[pot.channel] = 0.5
 

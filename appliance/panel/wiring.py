@@ -173,7 +173,6 @@ shows = "next-preset"
 [led.right]
 pin = 26
 shows = "bypass"
-invert = true
 """
 
 CURVES = {curve.value: curve for curve in Curve}
