@@ -48,9 +48,9 @@ class Lamp:
             return False
         passed_s = now_s - self._pressed_s
         if confirmed is False and passed_s >= _PATIENCE_S:
-            if passed_s >= _PATIENCE_S + _FAILED_S:
-                self._pressed_s = None
-            return _blinking(now_s, _BLINK_HZ)
+            if passed_s < _PATIENCE_S + _FAILED_S:
+                return _blinking(now_s, _BLINK_HZ)
+            self._pressed_s = None
         if confirmed and passed_s >= _SEEN_S:
             self._pressed_s = None
         return self._pressed_s is not None

@@ -24,6 +24,7 @@ class Pickup:
         self._sound: object = None
         self._set: float | None = None  # what the sound stood at after our last move
         self._at: float | None = None  # where the pot was then
+        self._met = False
         self.waiting = False
 
     def move(self, sound: object, pot: float, stands_at: float) -> float | None:
@@ -33,11 +34,12 @@ class Pickup:
         wanted: float | None = pot
         if not engaged and self._mode is not Mode.JUMP and abs(pot - stands_at) > _MET:
             if self._mode is Mode.PICKUP:
-                wanted = pot if before is not None and (before - stands_at) * (pot - stands_at) < 0 else None
+                wanted = pot if before is not None and _passes(before, pot, stands_at) else None
             else:
                 wanted = None if before is None else _scaled(before, pot, stands_at)
         self.waiting = wanted is None
-        if wanted != pot:
+        self._met = wanted == pot
+        if not self._met:
             self._set = None
         return wanted
 
@@ -47,8 +49,9 @@ class Pickup:
         self._set = None
 
     def settled(self, stands_at: float | None) -> None:
-        """Where the sound stands after it was set; call it when `move` gave the pot's own position."""
-        self._set = stands_at
+        """Where the sound stands after what `move` gave was set."""
+        if self._met:
+            self._set = stands_at
 
     @property
     def placed(self) -> bool:
@@ -56,8 +59,12 @@ class Pickup:
         return self._at is not None
 
 
+def _passes(before: float, pot: float, stands_at: float) -> bool:
+    return abs(before - stands_at) <= _MET or (before - stands_at) * (pot - stands_at) < 0.0
+
+
 def _scaled(before: float, pot: float, stands_at: float) -> float:
     """`stands_at` shares out what is left of its way as the pot does."""
     if pot > before:
-        return stands_at + (pot - before) * (1.0 - stands_at) / (1.0 - before)
+        return min(1.0, stands_at + (pot - before) * (1.0 - stands_at) / (1.0 - before))
     return stands_at * pot / before if before > 0.0 else stands_at

@@ -57,7 +57,7 @@ class PotHand:
 
     def settled(self, stage: Stage) -> None:
         """What `step` returned was set."""
-        if self._action is not None and not self._pickup.waiting:
+        if self._action is not None:
             self._pickup.settled(stage.position(self._action))
 
     def begin_learning(self, now_s: float) -> None:

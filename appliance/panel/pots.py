@@ -23,7 +23,7 @@ _LEAP = 0.4  # of the range …
 _LEAP_S = 0.015  # … within so short a time …
 _RAIL = 0.002  # … to so near an end: a wire came off
 _OFF_RAIL = 0.005
-_BACK_LOOKS = 20
+_BACK_LOOKS, _BACK_FROM_LOST_LOOKS = 20, 4  # good ones in a row
 
 
 class Curve(enum.Enum):
@@ -123,7 +123,7 @@ class Pot:
             return True
         calm = self._noise < _CALM and (self.fault is not Fault.LOST or _OFF_RAIL < median < 1.0 - _OFF_RAIL)
         self._good_looks = self._good_looks + 1 if calm else 0
-        if self._good_looks >= _BACK_LOOKS:
+        if self._good_looks >= (_BACK_FROM_LOST_LOOKS if self.fault is Fault.LOST else _BACK_LOOKS):
             self.fault, self._held = None, None
         return self.fault is None
 
