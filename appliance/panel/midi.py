@@ -35,7 +35,7 @@ class MidiIn:
             raise NotInstalled("MIDI needs mido: pip install 'appliance[pi]'") from error
         self._new_parser = Parser
         self._folder = folder
-        self._open: dict[Path, tuple[int, Any]] = {}
+        self._open: dict[Path, tuple[int, _Stream]] = {}
         self._refused: dict[Path, int] = {}
         self._scanned_s = float("-inf")
 
@@ -62,7 +62,7 @@ class MidiIn:
     def _scan(self) -> None:
         there = {path for path in self._folder.glob("midiC*D*") if path not in self._open}
         self._refused = {path: number for path, number in self._refused.items() if path in there}
-        for path in there:
+        for path in sorted(there):
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError as error:
@@ -71,11 +71,11 @@ class MidiIn:
                     hint = " (is this user in the group audio?)" if error.errno == errno.EACCES else ""
                     log.warning("MIDI input %s can't be used: %s%s", path.name, error.strerror, hint)
                 continue
-            self._open[path] = descriptor, self._new_parser()
+            self._open[path] = descriptor, _Stream(self._new_parser())
             log.info("MIDI input %s is there", path.name)
 
     def _read(self, path: Path, found: list[Received]) -> None:
-        descriptor, parser = self._open[path]
+        descriptor, stream = self._open[path]
         for _ in range(_CHUNKS):
             try:
                 data = os.read(descriptor, _CHUNK_BYTES)
@@ -89,13 +89,38 @@ class MidiIn:
                     break  # a pipe that nobody writes to at the moment
                 self._close(path)
                 return
-            parser.feed(data)
-        found.extend(received for message in parser if (received := _received(message)) is not None)
+            stream.feed(data)
+        found.extend(received for message in stream.parser if (received := _received(message)) is not None)
 
     def _close(self, path: Path) -> None:
         descriptor, _ = self._open.pop(path)
         os.close(descriptor)
         log.info("MIDI input %s is gone", path.name)
+
+
+class _Stream:
+    """Bytes of one device. Puts in the status bytes that running status leaves out, which mido's parser wants."""
+
+    def __init__(self, parser: Any) -> None:
+        self.parser = parser
+        self._status = 0  # of the channel message that runs; 0: none
+        self._needed = self._left = 0
+
+    def feed(self, data: bytes) -> None:
+        for byte in data:
+            if byte >= 0xF8:  # real time: may stand anywhere
+                pass
+            elif byte >= 0xF0:
+                self._status = 0
+            elif byte >= 0x80:
+                self._status = byte
+                self._needed = self._left = 1 if byte & 0xE0 == 0xC0 else 2
+            elif self._status:
+                if self._left == 0:
+                    self.parser.feed_byte(self._status)
+                    self._left = self._needed
+                self._left -= 1
+            self.parser.feed_byte(byte)
 
 
 def _received(message: Any) -> Received | None:

@@ -28,7 +28,7 @@ class PotHand:
         self._pot = Pot(travel)
         self._pickup = Pickup(wiring.pickup)
         self._action: Action | None = None
-        self._begun_s = self._grew_s = 0.0
+        self._begun_s = self._grew_s = self._travelled = 0.0
 
     @property
     def fault(self) -> Fault | None:
@@ -64,6 +64,7 @@ class PotHand:
         """Look for the ends from now on; nothing is turned meanwhile."""
         self.learner = Learner()
         self._begun_s = self._grew_s = now_s
+        self._travelled = 0.0
 
     def learnt_enough(self, now_s: float) -> bool:
         """Did it travel and come to rest, or take too long?"""
@@ -104,7 +105,6 @@ class PotHand:
 
     def _learn(self, now_s: float, reading: float | None) -> None:
         assert self.learner is not None
-        before = self.learner.travelled
         self.learner.step(reading)
-        if self.learner.travelled > before + _NEW_END:
-            self._grew_s = now_s
+        if self.learner.travelled > self._travelled + _NEW_END:
+            self._travelled, self._grew_s = self.learner.travelled, now_s
