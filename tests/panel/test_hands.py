@@ -17,7 +17,7 @@ from appliance.library.store import Library
 from appliance.panel.actions import Phase, knob, parse
 from appliance.panel.wiring import DEFAULT_TEXT
 from tests.library_files import write_knobbed
-from tests.panel.simulated_rig import PERIOD_S, RATE_HZ, Rig, loudness, rig, sine
+from tests.panel.simulated_rig import PERIOD_S, RATE_HZ, Rig, loudness, rig
 
 JUMPING = DEFAULT_TEXT.replace('turns = "knob Level"\n', 'turns = "knob Level"\npickup = "jump"\n')
 LATEST_S = 0.010 + PERIOD_S  # from hand to sound
@@ -32,6 +32,13 @@ def box(tmp_path: Path) -> Iterator[Rig]:
 
 def knobbed(folder: Path) -> Callable[[Library], Any]:
     return lambda library: library.import_file(write_knobbed(folder / "OD DriveKnob.json"), name="OD")
+
+
+def overtones(audio: np.ndarray[Any, Any]) -> float:
+    """RMS of what the model adds to the tone, beside it."""
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+    hz = np.fft.rfftfreq(len(audio), 1 / RATE_HZ)
+    return float(np.sqrt(np.mean(np.square(spectrum[np.abs(hz - 2 * 997.0) < 50.0]))))
 
 
 def bounce(made: Rig, switch: str, down: bool, gaps_ms: tuple[float, ...]) -> Callable[[float], None]:
@@ -153,8 +160,16 @@ def test_a_pot_turns_the_model_s_knob_by_name_and_it_is_heard(tmp_path: Path) ->
         made.play(0.5, lambda s: made.box.turn("gain", min(1.0, 2.5 * s)))
         assert made.state["knobs"][name] == model["knobs"][0]["maximum"]
         high = made.play(0.2)
-        assert np.abs(high - sine(0, len(high))).max() > 0
-        assert loudness(high) != pytest.approx(loudness(low), rel=0.01)
+        made.panel.set({"knobs": {name: model["knobs"][0]["minimum"]}})
+        made.play(0.1)
+        low_again = made.play(0.2)
+        made.panel.set({"knobs": {name: model["knobs"][0]["maximum"]}})
+        made.play(0.1)
+        high_again = made.play(0.2)
+        # The pot's sound is the one that the phone's dial gives, and the two ends differ by far more than that.
+        assert overtones(low) == pytest.approx(overtones(low_again), rel=0.02)
+        assert overtones(high) == pytest.approx(overtones(high_again), rel=0.02)
+        assert overtones(high) != pytest.approx(overtones(low), rel=0.2)
 
 
 def test_a_pot_without_its_knob_turns_what_stands_for_it(box: Rig) -> None:
