@@ -40,6 +40,9 @@ class Board:
     close: Callable[[], None] = lambda: None
 
 
-def has_header() -> bool:
-    """Is there anything that could be a GPIO header? Cheap."""
-    return any(Path("/dev").glob("gpiochip*"))
+def has_header(model: Path = Path("/proc/device-tree/model")) -> bool:
+    """Is this a Raspberry Pi, with a GPIO header? (Laptops have GPIO lines too, of lids and power keys.) Cheap."""
+    try:
+        return b"Raspberry Pi" in model.read_bytes()
+    except OSError:
+        return False

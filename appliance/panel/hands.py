@@ -92,7 +92,8 @@ class Hands:
 
     def _foot(self, event: Event) -> None:
         name, now_s = event.switch, event.at_s
-        self._last[name] = event.gesture.value
+        if event.gesture is not Gesture.RELEASE:
+            self._last[name] = event.gesture.value
         if event.gesture is Gesture.PRESS and self._stop_learning(now_s):
             return
         if event.gesture in (Gesture.CHORD, Gesture.CHORD_RELEASE):

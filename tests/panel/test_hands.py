@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ pytest.importorskip("appliance.engine._native", reason="the native engine is not
 
 from appliance.library.store import Library
 from appliance.panel.actions import Phase, knob, parse
+from appliance.panel.board import has_header
 from appliance.panel.wiring import DEFAULT_TEXT
 from tests.library_files import write_knobbed
 from tests.panel.simulated_rig import PERIOD_S, RATE_HZ, Rig, loudness, rig
@@ -179,12 +181,12 @@ def test_a_pot_without_its_knob_turns_what_stands_for_it(box: Rig) -> None:
 
 
 def test_pots_at_rest_leave_every_sample_alone(tmp_path: Path) -> None:
-    """Ten seconds of a noisy supply: the controls are not touched, so the sound is that of a box without pots."""
+    """Five seconds of a noisy supply: the controls are not touched, so the sound is that of a box without pots."""
     rng = np.random.default_rng(5)
     with rig(tmp_path) as made:
         made.play(1.0, lambda _: _shake(made, rng))
         sequence = made.panel._controls.sequence
-        made.play(10.0, lambda _: _shake(made, rng))
+        made.play(5.0, lambda _: _shake(made, rng))
         assert made.panel._controls.sequence == sequence
         assert made.said == []
 
@@ -369,3 +371,30 @@ def test_a_dead_strip_or_pin_is_a_sentence_and_the_rest_works(tmp_path: Path) ->
         assert [words for words in made.said if "strip" in words] == [
             "The LED strip does not answer: [Errno 5] bus error"
         ]
+
+
+def test_the_engine_confirms_what_it_plays_and_a_dead_one_does_not(tmp_path: Path) -> None:
+    with rig(tmp_path, DEFAULT_TEXT, knobbed(tmp_path)) as made:
+        made.play(0.1)
+        assert made.performer.confirmed() is True
+        made.performer.perform(parse("bypass"), Phase.PRESS)
+        assert made.performer.confirmed() is None  # audio takes it at its next period
+        made.play(0.01)
+        assert made.performer.confirmed() is True
+        made.panel.answer({"request": "select", "model": made.state["models"][0]["id"]})
+        made.play(0.01)
+        assert made.performer.confirmed() is None  # not loaded yet
+        made.load()
+        made.play(0.01)
+        assert made.performer.confirmed() is True
+        time.sleep(0.6)
+        assert made.performer.confirmed() is False
+
+
+def test_a_laptop_s_gpio_lines_are_no_header(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    assert not has_header(model)
+    model.write_bytes(b"Some Laptop\0")
+    assert not has_header(model)
+    model.write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
+    assert has_header(model)
