@@ -35,7 +35,7 @@ def pressed(at_s: float, for_s: float, name: str = "a") -> list[tuple[float, str
     return [(at_s, name, True), (at_s + for_s, name, False)]
 
 
-bounces = st.lists(st.floats(1e-5, 2e-3), max_size=7)
+bounces = st.lists(st.floats(1e-5, 5e-3), max_size=7).filter(lambda gaps: sum(gaps) + max(gaps, default=0) < 0.012)
 
 
 def bouncing(at_s: float, to: bool, gaps: list[float]) -> list[tuple[float, str, bool]]:
@@ -54,7 +54,7 @@ def test_a_bouncing_press_is_one_press_and_one_release(
     train = bouncing(at_s, True, closing) + bouncing(at_s + down_s, False, opening)
     events = watch(Feet(["a"]), train, 1.0)
     assert words(events) == [(PRESS, "a"), (RELEASE, "a"), (TAP, "a")]
-    assert 0 <= events[0].at_s - at_s <= sum(closing) + (closing[0] if closing else 0) + 3 * LOOK_S
+    assert 0 <= events[0].at_s - at_s <= 0.012 + 3 * LOOK_S
 
 
 @given(st.lists(st.tuples(st.floats(1e-4, 0.05), st.booleans()), max_size=200))
