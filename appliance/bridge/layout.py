@@ -99,8 +99,8 @@ class ControlsMemory(ctypes.LittleEndianStructure):
 
 
 def controls_checksum(sequence: int, payload: bytes) -> int:
-    """Of the sequence and what belongs to it (a payload, or the prepared patches) together: a processor may show another core the new sequence before what
-    belongs to it, and then the two must not fit.
+    """Of the sequence and what belongs to it (a payload, or the prepared patches) together: a processor may show
+    another core the new sequence before what belongs to it, and then the two must not fit.
     """
     return zlib.crc32(payload, zlib.crc32(sequence.to_bytes(4, "little")))
 

@@ -73,6 +73,10 @@ class Library:
         """All cabinets, by name."""
         return self._all(CabinetItem)
 
+    def has(self, identity: str) -> bool:
+        """Whether there is a model or a cabinet of this id."""
+        return identity in self._items
+
     def model(self, identity: str) -> ModelItem:
         """Raises NotFound."""
         return self._one(identity, ModelItem, "model")

@@ -43,11 +43,22 @@ def run() -> None:
         server.start(panel)
         factory = threading.Thread(target=_add_factory_items, args=(panel,), name="panel-factory", daemon=True)
         factory.start()
+        ahead = threading.Thread(target=_prepare_ahead, args=(panel, stop), name="panel-ahead", daemon=True)
+        ahead.start()
         log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
         while not stop.wait(_TICK_S):
             panel.tick(time.monotonic())
         log.info("stopping")
+        ahead.join(timeout=2.0)
     panel.close()
+
+
+def _prepare_ahead(panel: Panel, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            panel.prepare_ahead(_TICK_S)
+        except Exception:
+            log.exception("the next presets could not be made ready; a change to them takes a moment longer")
 
 
 def _add_factory_items(panel: Panel) -> None:
