@@ -29,6 +29,8 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | setlist_put      | setlist (id), name, presets (ids)                  | state             |
 | setlist_remove   | setlist (id)                                       | state             |
 | setlist_choose   | setlist (id): tonight's, or null for none          | state             |
+| tuner            | on (bool)                                          | state             |
+| tuner            |                                                    | reading           |
 | action           | action (text, `panel/actions.py`), phase, value    | state             |
 
 Anything but `status: "ok"` comes with `message`: a sentence for the player.
@@ -58,6 +60,9 @@ state = {
   "setlists": [{"id", "name", "presets": [ids]}],
   "message": null | "the last thing that went wrong, in words"
 }
+
+reading = {"state": "silent" | "flat" | "in_tune" | "sharp", "frequency_hz": 82.4, "note": "E2", "cents": -3.2,
+           "string": 6 | null}          # of the tuning; null in the chromatic one
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from appliance.panel.preset_requests import PresetRequests
 from appliance.panel.recall import is_edited, likely_next, recalled, with_overlay
 from appliance.panel.sounds import Settings, Sound, Sounds
 from appliance.panel.state import LiveState, Moment, from_json, knob_positions, to_json, with_settings
+from appliance.panel.tuner import Reading, Tuner
 
 STATE_SCHEMA = 1
 DEFAULT_RATE_HZ = 48_000  # until the audio process says at which rate it runs
@@ -42,7 +43,9 @@ class Panel:
     `performer` does what pots and footswitches ask for (`actions.Performer`).
     """
 
-    def __init__(self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path) -> None:
+    def __init__(
+        self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path, tap: Path
+    ) -> None:
         self.library = library
         self.presets = PresetBook(state_file.with_name("presets.json"))
         self.setlists = SetLists(state_file.with_name("setlists.json"))
@@ -58,6 +61,7 @@ class Panel:
         self._changed_at: float | None = None
         self._unsaved_since = 0.0
         self._save_failed = False
+        self.tuner = Tuner(tap)
         self.performer = PanelPerformer(self)
         self._preset_requests = PresetRequests(self)
         loaded = storage.load_json(state_file, STATE_SCHEMA)
@@ -79,6 +83,7 @@ class Panel:
             "import": self._import,
             "rename": self._rename,
             "remove": self._remove,
+            "tuner": self._tuner,
             **self._preset_requests.handlers,
         }
         handler = handlers.get(request["request"])
@@ -195,6 +200,20 @@ class Panel:
             self.library.remove(identity)
         self.tell()
         return {}
+
+    def _tuner(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        if not set(fields) <= {"on"} or not isinstance(fields.get("on", True), bool):
+            raise BadRequest("tuner takes on, true or false, or nothing: then it tells what is played")
+        if "on" in fields:
+            self.hold(replace(self._moment, tuner=fields["on"]))
+            return {}
+        return {"reading": self.reading.to_json()}
+
+    @property
+    def reading(self) -> Reading:
+        """What the tuner hears now; silence while it is off. Does not block."""
+        state = self._state
+        return self.tuner.reading(state.tuner_reference_hz, state.tuner_tuning)
 
     # ---- presets, for requests and actions ----
 
@@ -355,6 +374,7 @@ class Panel:
     def close(self) -> None:
         """Save and let go of the shared memory; the sound goes on as it is."""
         self.save()
+        self.tuner.switch(False)
         self._sounds.close()
         self._status.close()
 
@@ -394,6 +414,7 @@ class Panel:
         except ApplianceError:
             self._state, self._moment = before
             raise
+        self.tuner.switch(self._moment.tuner)
         self._publish()
         if saved:
             self._note_change()

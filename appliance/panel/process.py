@@ -39,6 +39,7 @@ def run() -> None:
             controls=paths.controls_file(),
             status=paths.status_file(),
             patches=runtime / "patches",
+            tap=paths.tap_file(),
         )
         server.start(panel)
         factory = threading.Thread(target=_add_factory_items, args=(panel,), name="panel-factory", daemon=True)

@@ -29,6 +29,7 @@ class Bench:
             controls=self.folder / "controls",
             status=self.folder / "status",
             patches=self.folder / "patches",
+            tap=self.folder / "tap",
         )
         return self.panel
 
