@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance import __version__, paths
+from appliance.commands.performance import preflight
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
@@ -346,3 +347,6 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
 
     rows = aliasing.measure([(model.name, read_model(model)) for model in models], rate)
     click.echo(json.dumps(aliasing.as_json(rows), indent=2) if as_json else aliasing.as_table(rows))
+
+
+cli.add_command(preflight)

@@ -31,6 +31,8 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | setlist_choose   | setlist (id): tonight's, or null for none          | state             |
 | tuner            | on (bool)                                          | state             |
 | tuner            |                                                    | reading           |
+| riff             | do ("record"): ten seconds of dry input            | state             |
+| preflight        | setlist (id; null: every preset; left out: tonight's) | preflight, after seconds |
 | action           | action (text, `panel/actions.py`), phase, value    | state             |
 
 Anything but `status: "ok"` comes with `message`: a sentence for the player.
@@ -48,6 +50,7 @@ state = {
   "tuner_reference_hz": 440.0, "tuner_tuning": "standard", "tuner_mutes": true,
   "boost": false, "compare": false, "tuner": false, "scene": 0,   # on for the moment; scene: its number, 0 for none
   "knobs": {"Gain": 0.5},               # of the selected model
+  "riff": false, "riff_words": null,    # whether the player's riff is kept; how recording it goes
   "bank_size": 3, "tonight": "77ab…" | null,
   "models":   [{"id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs": [{"name", "minimum",
                "maximum", "default", "unit", "heard"}], "loudness_db", "esr", "licence", "factory": bool,
@@ -60,6 +63,9 @@ state = {
   "setlists": [{"id", "name", "presets": [ids]}],
   "message": null | "the last thing that went wrong, in words"
 }
+
+preflight = {"go": true, "words": "Go: all 5 presets …", "rate_hz": 48000, "period_frames": 64,
+             "presets": [{"preset", "name", "go", "words", "load": 0.12 | null, "lufs": -19.4 | null}]}
 
 reading = {"state": "silent" | "flat" | "in_tune" | "sharp", "frequency_hz": 82.4, "note": "E2", "cents": -3.2,
            "string": 6 | null}          # of the tuning; null in the chromatic one

@@ -94,6 +94,21 @@ class Library:
         item = self.cabinet(identity)
         return np.frombuffer(self._prepared(item), "<f4").astype(np.float32, copy=False), item.sample_rate_hz
 
+    def verify(self, identity: str) -> None:
+        """Read an item back: its source must be what its id says, its prepared file whole. Raises NotFound,
+        StorageError. Blocks for as long as the disk takes."""
+        with self._guard:
+            item = self._find(identity)
+        self._prepared(item)
+        try:
+            data = next(self._folder(item).glob("source*")).read_bytes()
+        except (OSError, StopIteration):
+            data = b""
+        if hashlib.sha256(data).hexdigest()[: len(item.id)] != item.id:
+            raise StorageError(
+                f"{item.name} plays, but its file is damaged on the disk: remove it and import {item.file_name} again"
+            )
+
     def import_file(
         self, path: Path, *, name: str | None = None, kind: str = "auto", factory: bool = False
     ) -> ModelItem | CabinetItem:

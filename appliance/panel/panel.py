@@ -22,16 +22,19 @@ from appliance.formats.description import Knob
 from appliance.library.presets import Preset, PresetBook
 from appliance.library.setlists import SetLists
 from appliance.library.store import Library
+from appliance.panel.levelling import Levelling
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
+from appliance.panel.preflight import fly
 from appliance.panel.preset_requests import PresetRequests
 from appliance.panel.recall import is_edited, likely_next, recalled, with_overlay
+from appliance.panel.riff import RiffRecorder
 from appliance.panel.sounds import Settings, Sound, Sounds
 from appliance.panel.state import LiveState, Moment, from_json, knob_positions, to_json, with_settings
 from appliance.panel.tuner import Reading, Tuner
 
 STATE_SCHEMA = 1
-DEFAULT_RATE_HZ = 48_000  # until the audio process says at which rate it runs
+DEFAULT_PERIOD_FRAMES = 64  # until the audio process says what it runs at
 _SETTLE_S = 0.4  # save this long after the last change …
 _LONGEST_UNSAVED_S = 5.0  # … and this long after the first one, however busy the knobs
 _RETRY_SAVE_S = 10.0
@@ -51,6 +54,7 @@ class Panel:
         self.setlists = SetLists(state_file.with_name("setlists.json"))
         self._state_file = state_file
         self._sounds = Sounds(controls, PatchWriter(patches, library))
+        self._status_file = status
         self._status = StatusReader(status)
         self._changed = threading.Condition(threading.RLock())
         self._ahead = threading.Event()  # other sounds are likely next
@@ -62,12 +66,16 @@ class Panel:
         self._unsaved_since = 0.0
         self._save_failed = False
         self.tuner = Tuner(tap)
+        self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self._runs_at)
+        self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
+        self._match_db = 0.0  # of the preset recalled last
         self.performer = PanelPerformer(self)
         self._preset_requests = PresetRequests(self)
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
         notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
         self._message = next((note for note in notes if note), None)
+        self._match_db = self.levelling.match_db(self.preset)
         with self._changed:
             self._look_at_audio()
             self._play()
@@ -84,6 +92,8 @@ class Panel:
             "rename": self._rename,
             "remove": self._remove,
             "tuner": self._tuner,
+            "riff": self._record_riff,
+            "preflight": self._preflight,
             **self._preset_requests.handlers,
         }
         handler = handlers.get(request["request"])
@@ -125,6 +135,8 @@ class Panel:
                 "compare": moment.compare,
                 "tuner": moment.tuner,
                 "scene": moment.scene,
+                "riff": self.levelling.has_riff,
+                "riff_words": self.riff.words,
                 "knobs": knob_positions(self._heard(), self.knobs_of(self._heard().model)),
                 "bank_size": self.presets.bank_size,
                 "tonight": tonight.id if tonight else None,
@@ -148,6 +160,7 @@ class Panel:
         with self._changed:
             wanted = self._state
             if "model" in fields:
+                self._match_db = 0.0 if fields["model"] != wanted.model else self._match_db
                 wanted = replace(wanted, model=self.library.model(_identity(fields["model"])).id)
             if "cabinet" in fields:
                 chosen = fields["cabinet"]
@@ -209,6 +222,23 @@ class Panel:
             return {}
         return {"reading": self.reading.to_json()}
 
+    def _record_riff(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        if fields != {"do": "record"}:
+            raise BadRequest('riff takes "do": "record"')
+        self.riff.start()
+        return {}
+
+    def _preflight(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        if not set(fields) <= {"setlist"}:
+            raise BadRequest("preflight takes a set list by its id, null for every preset, or nothing for tonight's")
+        chosen = self.setlists.tonight
+        if "setlist" in fields:
+            chosen = self.setlists.get(_identity(fields["setlist"])) if fields["setlist"] is not None else None
+        listed = chosen.presets if chosen else [preset.id for preset in self.presets.presets]
+        found = [preset for preset in map(self.presets.find, listed) if preset is not None]
+        what = chosen.name if chosen else "the banks"
+        return {"preflight": fly(found, what, self.library, self.levelling, *self._runs_at())}
+
     @property
     def reading(self) -> Reading:
         """What the tuner hears now; silence while it is off. Does not block."""
@@ -245,6 +275,7 @@ class Panel:
         with self._changed:
             preset = self.presets.get(identity)
             before = self._state, self._moment, self._message
+            match_db, self._match_db = self._match_db, self.levelling.match_db(preset)
             self._state = recalled(self._state, preset)
             self._moment = Moment(tuner=self._moment.tuner, place=place)
             self._message = None
@@ -252,6 +283,7 @@ class Panel:
                 self._play()
             except ApplianceError:
                 self._state, self._moment, self._message = before
+                self._match_db = match_db
                 raise
             self._note_change()
         self._ahead.set()
@@ -272,7 +304,12 @@ class Panel:
     def presets_changed(self) -> None:
         """Other presets are likely next, and watchers want to know."""
         self._ahead.set()
+        self.levelling.wake()
         self.tell()
+
+    def level_presets(self, timeout_s: float, go_on: Callable[[], bool]) -> None:
+        """Wait until presets were changed, then measure those that never were. For a thread of its own."""
+        self.levelling.work(lambda: self.presets.presets, timeout_s, go_on)
 
     def prepare_ahead(self, timeout_s: float) -> None:
         """Wait for other presets to be likely next, and have them made ready. For a thread of its own."""
@@ -457,8 +494,17 @@ class Panel:
     def _publish(self) -> None:
         settings = self._settings_of(self._heard())
         boost_db = self._state.boost_db if self._moment.boost else 0.0
+        match_db = self._match_db if self._state.normalise else 0.0
         mute = layout.Flag.MUTE if self._moment.tuner and self._state.tuner_mutes else layout.Flag(0)
-        self._sounds.publish(replace(settings, level_db=settings.level_db + boost_db, flags=settings.flags | mute))
+        self._sounds.publish(
+            replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
+        )
+
+    def _runs_at(self) -> tuple[int, int]:
+        """Rate in Hz and frames of a period."""
+        found = StatusReader(self._status_file).read()  # of its own: for other threads
+        frames = found.period_frames if found is not None else 0
+        return self._sounds.rate_hz, frames or DEFAULT_PERIOD_FRAMES
 
     def _look_at_audio(self) -> bool:
         """Read status. True when the audio process runs at another rate than the patch is made for."""

@@ -198,4 +198,5 @@ def _low_pass(step: int) -> Float32:
     count = 12 * step + 1
     at = np.arange(count) - count // 2
     taps = np.sinc(at * 0.45 / step) * np.kaiser(count, 6.0)
-    return (taps / taps.sum()).astype(np.float32)
+    normalised: Float32 = (taps / taps.sum()).astype(np.float32)
+    return normalised

@@ -46,6 +46,8 @@ def run() -> None:
         factory.start()
         ahead = threading.Thread(target=_prepare_ahead, args=(panel, stop), name="panel-ahead", daemon=True)
         ahead.start()
+        levels = threading.Thread(target=_level_presets, args=(panel, stop), name="panel-levels", daemon=True)
+        levels.start()
         log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
         while not stop.wait(_TICK_S):
             panel.tick(time.monotonic())
@@ -60,6 +62,14 @@ def _prepare_ahead(panel: Panel, stop: threading.Event) -> None:
             panel.prepare_ahead(_TICK_S)
         except Exception:
             log.exception("the next presets could not be made ready; a change to them takes a moment longer")
+
+
+def _level_presets(panel: Panel, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            panel.level_presets(_TICK_S, lambda: not stop.is_set())
+        except Exception:
+            log.exception("presets could not be measured; they keep their own loudness")
 
 
 def _add_factory_items(panel: Panel) -> None:
