@@ -16,6 +16,7 @@ import click
 
 from appliance import __version__, paths
 from appliance.commands.panel import panel
+from appliance.commands.performance import preflight
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
@@ -357,3 +358,4 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
 
 
 cli.add_command(panel)
+cli.add_command(preflight)

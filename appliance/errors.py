@@ -20,6 +20,7 @@ class ExitCode(enum.IntEnum):
     NO_STORAGE = 5  # the disk is full, read-only or damaged
     NOT_RUNNING = 6  # a process of the pedal that was needed does not answer
     NOT_INSTALLED = 7  # an optional part (ALSA, GPIO, torch) is missing
+    NOT_READY = 8  # a check before the evening says no-go
 
 
 class ApplianceError(Exception):

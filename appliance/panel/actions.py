@@ -146,6 +146,19 @@ class Names(Protocol):
         ...
 
 
+@runtime_checkable
+class Bindings(Protocol):
+    """A stage whose present sound binds switches otherwise than the box does."""
+
+    def binding(self, control: str) -> Action | None:
+        """What a control does for this sound; None: what the box binds it to.
+
+        `control`: a switch's name (its press, or its tap where the box binds that), `NAME hold`, `NAME double`, or both
+        names of a chord, `left+middle`.
+        """
+        ...
+
+
 def parse(text: str) -> Action:
     """The action that a text names. Raises BadRequest: a sentence with what was found and what there is."""
     if not isinstance(text, str) or not text.split():

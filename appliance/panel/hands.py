@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from appliance.errors import ApplianceError, BadRequest, NotFound
-from appliance.panel.actions import STYLED, Action, Kind, Performer, Phase, Stage, Style, did_you_mean
+from appliance.panel.actions import STYLED, Action, Bindings, Kind, Performer, Phase, Stage, Style, did_you_mean
 from appliance.panel.board import Board
 from appliance.panel.gestures import Event, Feet, Gesture
 from appliance.panel.kept import Kept
@@ -104,9 +105,30 @@ class Hands:
             if done is not None and (done.style is Style.MOMENTARY or (done.style is Style.TAP_OR_HOLD and event.held)):
                 self._perform(name, done, Phase.RELEASE, None, now_s)
             return
-        action = _bound(self._wiring.switches[name], event.gesture)
+        action = self._bound(name, event.gesture)
         if action is not None:
             self._press(name, action, now_s)
+
+    def _bound(self, name: str, gesture: Gesture) -> Action | None:
+        """What the present sound binds a gesture to, else the box."""
+        switch = self._wiring.switches[name]
+        if gesture in (Gesture.HOLD, Gesture.DOUBLE):
+            own = self._of_the_sound(f"{name} {gesture.value}")
+        else:
+            short = Gesture.PRESS if switch.press is not None else Gesture.TAP
+            own = self._of_the_sound(name) if gesture is short else None
+            if own is not None and gesture is Gesture.TAP:
+                own = replace(own, style=Style.LATCHED)  # a tap is over when it is known to be one
+        return own or _bound(switch, gesture)
+
+    def _of_the_sound(self, control: str) -> Action | None:
+        if not isinstance(self._stage, Bindings):
+            return None
+        try:
+            action = self._stage.binding(control)
+        except BadRequest:
+            return None
+        return None if action is None or action.continuous else action
 
     def _press(self, name: str, action: Action, now_s: float) -> None:
         if self._perform(name, action, Phase.PRESS, None, now_s) and action.kind in STYLED:
@@ -118,7 +140,9 @@ class Hands:
             for name in (first, second):  # what was taken for a press was half a chord
                 if (done := self._pressed.pop(name, None)) is not None:
                     self._perform(name, done, Phase.RELEASE, None, event.at_s)
-            self._press(event.switch, self._wiring.chords[first, second], event.at_s)
+            self._press(
+                event.switch, self._of_the_sound(event.switch) or self._wiring.chords[first, second], event.at_s
+            )
         elif (done := self._pressed.pop(event.switch, None)) is not None and done.style is Style.MOMENTARY:
             self._perform(event.switch, done, Phase.RELEASE, None, event.at_s)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.formats.description import Knob
-from appliance.panel.state import RANGES
 
 # Asked for by any name of `names`, looked for in the model in the order of `models`, else the pedal's own setting.
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
@@ -106,8 +105,8 @@ _SETTINGS: Mapping[str, Scale] = {
 }
 
 
-def _setting(name: str) -> Target | None:
-    return Target(name, "", _SETTINGS[name]) if name in RANGES else None
+def _setting(name: str) -> Target:
+    return Target(name, "", _SETTINGS[name])
 
 
 def _model_knob(knob: Knob) -> Target:

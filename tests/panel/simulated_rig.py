@@ -20,7 +20,6 @@ from appliance.panel.hands import Hands
 from appliance.panel.kept import Kept
 from appliance.panel.midi import MidiIn
 from appliance.panel.panel import Panel
-from appliance.panel.plain_performer import PlainPerformer
 from appliance.panel.simulated import SimulatedBox
 from appliance.panel.wiring import DEFAULT_TEXT
 
@@ -55,12 +54,13 @@ class Rig:
             controls=folder / "controls",
             status=folder / "status",
             patches=folder / "patches",
+            tap=folder / "tap",
         )
         self._controls = open_shared(folder / "controls", layout.CONTROLS_BYTES, writable=True)
         self._status = open_shared(folder / "status", layout.STATUS_BYTES, writable=True)
         self.pedal = _native.Pedal(RATE_HZ, PERIOD_FRAMES, self._controls, self._status)
         self.pedal.set_state(layout.AudioState.PLAYING)
-        self.performer = PlainPerformer(self.panel, folder / "status")
+        self.performer = self.panel.performer
         self.kept = Kept(folder / "controls.json")
         before(self.box)
         self.hands = Hands(
@@ -101,9 +101,13 @@ class Rig:
     def report(self) -> dict[str, Any]:
         return self.hands.report(self.performer.turns)
 
+    @property
+    def sequence(self) -> int:
+        """Grows with every change of the controls."""
+        return int(layout.ControlsBlock.from_buffer_copy(self._controls).sequence)
+
     def close(self) -> None:
         self.hands.close()
-        self.performer.close()
         self.panel.close()
 
 

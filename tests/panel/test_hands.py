@@ -131,7 +131,8 @@ def test_momentary_latched_hold_double_and_chord_do_what_they_are_bound_to(tmp_p
         made.box.press("c", True)
         made.play(0.03)
         assert made.state["bypass"] is False  # half a chord after all: undone
-        assert made.said == ["this pedal can't do 'tuner' yet"]
+        assert made.panel.moment.tuner is True
+        assert made.said == []
 
 
 def test_a_switch_that_is_down_at_power_on_is_said_and_ignored_until_let_go(tmp_path: Path) -> None:
@@ -185,9 +186,9 @@ def test_pots_at_rest_leave_every_sample_alone(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     with rig(tmp_path) as made:
         made.play(1.0, lambda _: _shake(made, rng))
-        sequence = made.panel._controls.sequence
+        sequence = made.sequence
         made.play(5.0, lambda _: _shake(made, rng))
-        assert made.panel._controls.sequence == sequence
+        assert made.sequence == sequence
         assert made.said == []
 
 
@@ -198,9 +199,9 @@ def _shake(made: Rig, rng: np.random.Generator) -> None:
 def test_from_a_turn_to_the_controls_in_ten_milliseconds(box: Rig) -> None:
     for turn in range(6):
         box.play(0.2 + turn * PERIOD_S)
-        sequence, begun_s = box.panel._controls.sequence, box.now_s
+        sequence, begun_s = box.sequence, box.now_s
         box.box.turn("level", 0.5 + 0.05 * (turn % 2 + 1))
-        while box.panel._controls.sequence == sequence:
+        while box.sequence == sequence:
             box.play(PERIOD_S)
             assert box.now_s - begun_s <= LATEST_S
 
@@ -354,8 +355,7 @@ def test_leds_follow_at_once_and_show_colours(tmp_path: Path) -> None:
 def test_what_is_refused_is_said_once_until_something_else_happens(box: Rig) -> None:
     for _ in range(3):
         box.tap("left")
-    assert box.said == ["this pedal can't do 'previous-preset' yet"]
-    assert parse("previous-preset").number == 0
+    assert box.said == ["there are no presets yet: save the sound that plays as one"]
 
 
 def test_a_dead_strip_or_pin_is_a_sentence_and_the_rest_works(tmp_path: Path) -> None:
@@ -398,3 +398,83 @@ def test_a_laptop_s_gpio_lines_are_no_header(tmp_path: Path) -> None:
     assert not has_header(model)
     model.write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
     assert has_header(model)
+
+
+def with_presets(made: Rig) -> str:
+    """Three presets of a model with one knob; the second is recalled. Returns the knob's name."""
+    model = made.state["models"][0]
+    made.panel.answer({"request": "select", "model": model["id"]})
+    for name in ("One", "Two", "Three"):
+        made.panel.answer({"request": "preset_add", "name": name})
+    made.panel.recall(made.panel.order[1], 1)
+    made.load()
+    made.play(0.1)
+    return str(model["knobs"][0]["name"])
+
+
+def test_switches_walk_the_presets(tmp_path: Path) -> None:
+    with rig(tmp_path, DEFAULT_TEXT, knobbed(tmp_path)) as made:
+        with_presets(made)
+        order = made.panel.order
+        made.tap("middle")
+        assert made.panel.live.preset == order[2]
+        made.tap("left")
+        made.tap("left")
+        assert made.panel.live.preset == order[0]
+        made.box.press("left", True)
+        made.play(0.02)
+        made.box.press("middle", True)
+        made.play(0.2)
+        assert made.panel.moment.tuner is True
+        assert made.report["leds"]["left"] is True
+        assert made.panel.live.preset == order[0]
+
+
+def test_a_preset_binds_switches_its_own_way(tmp_path: Path) -> None:
+    with rig(tmp_path, DEFAULT_TEXT, knobbed(tmp_path)) as made:
+        with_presets(made)
+        bindings = {"right": "boost momentary", "left": "bypass", "middle hold": "compare"}
+        made.panel.answer({"request": "preset_bind", "preset": made.panel.order[1], "bindings": bindings})
+        made.box.press("right", True)
+        made.play(0.05)
+        assert made.panel.moment.boost is True
+        made.box.press("right", False)
+        made.play(0.05)
+        assert made.panel.moment.boost is False
+        made.tap("middle", down_s=0.7)
+        assert made.panel.moment.compare is True
+        made.tap("left")
+        assert made.state["bypass"] is True
+        made.panel.recall(made.panel.order[0], 0)
+        made.play(0.1)
+        made.tap("right")
+        assert (made.state["bypass"], made.panel.moment.boost) == (False, False)  # the box's own binding again
+
+
+def test_an_expression_pedal_morphs_where_there_are_scenes_and_sets_the_level_where_not(tmp_path: Path) -> None:
+    text = DEFAULT_TEXT.replace('"knob Level"]\n', '"knob Level"]\npickup = "jump"\n')
+    with rig(tmp_path, text, knobbed(tmp_path)) as made:
+        name = with_presets(made)
+        made.play(0.5, lambda s: made.box.turn("expression", 0.5 + 0.5 * min(1.0, 3 * s)))
+        assert made.state["level_db"] == pytest.approx(6.0)
+        for number, value in ((1, 0.2), (2, 0.8)):
+            made.panel.set({"knobs": {name: value}})
+            made.panel.answer({"request": "scene_store", "number": number, "name": str(number)})
+        made.play(0.1)
+        made.play(0.5, lambda s: made.box.turn("expression", max(0.0, 1.0 - 3 * s)))
+        assert made.panel.moment.overlay[name] == pytest.approx(0.2)
+        made.play(0.5, lambda s: made.box.turn("expression", min(1.0, 3 * s)))
+        assert made.panel.moment.overlay[name] == pytest.approx(0.8)
+        assert made.state["level_db"] == pytest.approx(6.0)
+
+
+def test_a_pickup_begins_anew_with_each_preset(tmp_path: Path) -> None:
+    with rig(tmp_path, DEFAULT_TEXT, knobbed(tmp_path)) as made:
+        name = with_presets(made)
+        made.play(0.5, lambda s: made.box.turn("gain", 0.5 + 0.3 * min(1.0, 3 * s)))
+        assert made.state["knobs"][name] > 0.7
+        made.tap("middle")
+        assert made.state["knobs"][name] == pytest.approx(0.5)
+        made.play(0.3, lambda s: made.box.turn("gain", 0.8 - 0.1 * min(1.0, 5 * s)))
+        assert made.state["knobs"][name] == pytest.approx(0.5)
+        assert made.report["pots"]["gain"]["waiting"] is True

@@ -32,6 +32,8 @@ def knobs(*names: str) -> list[Knob]:
         ("volume", ("Gain",), "level_db"),
         ("Input gain", ("Gain",), "input_gain_db"),
         ("Gate", ("Gate",), "gate_threshold_db"),
+        ("Tone", ("Gain",), "treble_db"),
+        ("bass", (), "bass_db"),
         ("Warp", ("Gain",), None),
     ],
 )
@@ -42,7 +44,7 @@ def test_a_name_finds_the_model_s_knob_or_what_stands_for_it(
     assert (None if found is None else found.name or found.setting) == turned
 
 
-@given(st.floats(0.0, 1.0), st.sampled_from(["Gain", "Input gain", "Level", "Gate"]))
+@given(st.floats(0.0, 1.0), st.sampled_from(["Gain", "Input gain", "Level", "Gate", "Tone", "Middle"]))
 def test_a_position_set_is_the_position_read_back(position: float, name: str) -> None:
     """Through the panel's own rules for settings, so that nothing is clamped on the way."""
     model = knobs("Gain")

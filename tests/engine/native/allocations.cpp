@@ -79,12 +79,13 @@ void want(ControlsBlock& block, uint32_t generation, const char* folder) {
 
 int main(int argument_count, char** arguments) {
   constexpr int kPeriod = 64;
-  auto controls = std::make_unique<ControlsBlock>();
+  auto memory = std::make_unique<ControlsMemory>();
+  ControlsBlock* controls = &memory->controls;
   controls->magic = kControlsMagic;
   controls->version = kLayoutVersion;
   auto status = std::make_unique<StatusBlock>();
   std::vector<uint64_t> tap((kTapBytes + 7) / 8);
-  Pedal pedal(std::atoi(arguments[1]), kPeriod, controls.get(), status.get(), tap.data());
+  Pedal pedal(std::atoi(arguments[1]), kPeriod, memory.get(), status.get(), tap.data());
   pedal.start_loader();
   controls->payload.knob_count = 1;
   controls->payload.gate_threshold_db = -50.0f;
