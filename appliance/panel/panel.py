@@ -72,7 +72,7 @@ class Panel:
         self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self._runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
         self._match_db = 0.0  # of the preset recalled last
-        self._heard_at: tuple[int, int, float] = (0, 0, -math.inf)  # pid, periods, and when they last moved
+        self._heard_at: tuple[int, int, float] = (-1, -1, -math.inf)  # pid, periods, and when they last moved
         self._published_at = -_HEARD_PERIODS  # at which of audio's periods
         self.performer = PanelPerformer(self)
         self._preset_requests = PresetRequests(self)

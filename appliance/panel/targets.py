@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.formats.description import Knob
+from appliance.panel.state import GATE_OFF_DB
 
 # Asked for by any name of `names`, looked for in the model in the order of `models`, else the pedal's own setting.
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
@@ -95,10 +96,18 @@ def _level_position(level_db: float) -> float:
     return 0.0 if level_db <= _SILENT_DB else min(1.0, math.pow(10.0, (level_db - _LEVEL_TOP_DB) / 40.0))
 
 
+_gate = linear(-90.0, -20.0)
+
+
+def _gate_db(position: float) -> float:
+    """Off at the start of the way."""
+    return _gate.to_value(position) if position > 0.0 else GATE_OFF_DB
+
+
 _SETTINGS: Mapping[str, Scale] = {
     "input_gain_db": linear(-20.0, 20.0),
     "level_db": Scale(_level_db, _level_position),
-    "gate_threshold_db": linear(-90.0, -20.0),
+    "gate_threshold_db": Scale(_gate_db, _gate.to_position),
     "bass_db": linear(-12.0, 12.0),
     "middle_db": linear(-12.0, 12.0),
     "treble_db": linear(-12.0, 12.0),
