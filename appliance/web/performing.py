@@ -88,8 +88,9 @@ def _fields(command: str) -> dict[str, Any]:
 
 def _route(command: str) -> Callable[[], Response]:
     def answer() -> Response:
-        timeout_s = _SLOW_S if command == "preflight" else 5.0
-        return ok(without_lists(ask_panel(command, timeout_s, **_fields(command))))
+        if command == "preflight":
+            return ok(ask_panel(command, _SLOW_S, **_fields(command)))
+        return ok(without_lists(ask_panel(command, **_fields(command))))
 
     answer.__doc__ = f"The panel's request {command}."
     return answer

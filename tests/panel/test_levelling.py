@@ -80,7 +80,8 @@ def test_a_trial_is_measured_as_the_pedal_plays_it(two: Bench, tmp_path: Path) -
     guitar = tmp_path / "guitar.f32"
     guitar.write_bytes(loudness_clip().tobytes())
     settings: dict[str, Any] = {
-        "generation": 1, "flags": int(layout.Flag.NORMALISE), "input_gain_db": -14.0, "treble_db": -12.0, "level_db": 0.0
+        "generation": 1, "flags": int(layout.Flag.NORMALISE), "input_gain_db": -14.0, "treble_db": -12.0,
+        "level_db": 0.0, "gate_threshold_db": -120.0,
     }  # fmt: skip
     path = Path(two.controls.patch_path.decode())
     here = run({"patch": path, "settings": settings, "guitar": guitar, "rate_hz": 48_000, "period_frames": 64})
