@@ -93,7 +93,7 @@ class Hands:
 
     def _foot(self, event: Event) -> None:
         name, now_s = event.switch, event.at_s
-        if event.gesture is not Gesture.RELEASE:
+        if event.gesture not in (Gesture.RELEASE, Gesture.CHORD_RELEASE):
             self._last[name] = event.gesture.value
         if event.gesture is Gesture.PRESS and self._stop_learning(now_s):
             return
