@@ -75,6 +75,12 @@ class BadRequest(ApplianceError, ValueError):
     exit_code = ExitCode.USAGE
 
 
+class BadSettings(ApplianceError, ValueError):
+    """`appliance.toml` can't be used as it stands; the message names the line and the key."""
+
+    exit_code = ExitCode.USAGE
+
+
 class NotFound(BadRequest, LookupError):
     """A model, cabinet or setting of that name does not exist."""
 

@@ -24,7 +24,7 @@ import difflib
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from appliance.errors import BadRequest
 
@@ -75,7 +75,7 @@ _LARGEST_NUMBER = 128  # what a MIDI program change can ask for
 
 @dataclass(frozen=True)
 class Action:
-    """One action. `number`: of a preset or scene, from 1. `name`: of a knob, pot or pedal. `style`: of a switch or scene."""
+    """One action. `number`: of a preset or scene, from 1. `name`: of a knob or pot. `style`: of a switch or scene."""
 
     kind: Kind
     number: int = 0
@@ -115,6 +115,7 @@ class Performer(Protocol):
         ...
 
 
+@runtime_checkable
 class Stage(Protocol):
     """What pots and LEDs look at, from the same thread. None of it blocks."""
 
@@ -128,11 +129,20 @@ class Stage(Protocol):
         ...
 
     def lit(self, action: Action) -> bool | None:
-        """Is it on (wanted), as an LED shows it? None: it has no such state."""
+        """Is it on (wanted), as an LED shows it? Of bypass: does the pedal play? None: it has no such state."""
         ...
 
     def confirmed(self) -> bool | None:
         """Does the engine play what is wanted? None: not yet, it is being prepared. False: it can't, or is gone."""
+        ...
+
+
+@runtime_checkable
+class Names(Protocol):
+    """A stage that can say what an action turns at present."""
+
+    def turns(self, action: Action) -> str | None:
+        """Its name, for people; None: nothing."""
         ...
 
 

@@ -69,7 +69,7 @@ class Panel:
         self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self._runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
         self._match_db = 0.0  # of the preset recalled last
-        self.performer = PanelPerformer(self)
+        self.performer = PanelPerformer(self, status)
         self._preset_requests = PresetRequests(self)
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
@@ -146,6 +146,17 @@ class Panel:
                 "setlists": [entry.to_json() for entry in self.setlists.lists],
                 "message": self._message,
             }
+
+    @property
+    def generation(self) -> int:
+        """Of the patch asked for last."""
+        return self._sounds.generation
+
+    def say(self, message: str) -> None:
+        """Show a sentence to the player, as the state's message."""
+        with self._changed:
+            self._message = message
+            self.tell()
 
     def state_after(self, revision: int, timeout_s: float) -> dict[str, Any] | None:
         """See `server.Backend`."""
@@ -328,17 +339,6 @@ class Panel:
             wanted = [(self._sound_of(state), self._settings_of(state)) for state in states]
         self._sounds.prepare(wanted, lambda: not self._ahead.is_set())
 
-    def confirmed(self) -> bool | None:
-        """Whether audio plays what is wanted. None: it is being prepared; False: it failed, or audio is gone."""
-        with self._changed:
-            found = self._status.read()
-            if found is None or found.state is not layout.AudioState.PLAYING:
-                return False
-            generation = self._sounds.generation
-            if found.generation == generation:
-                return True
-            return False if found.failed_generation == generation else None
-
     def knobs_of(self, model: str | None) -> Sequence[Knob]:
         """The knobs of a model; none where it is missing."""
         try:
@@ -412,6 +412,7 @@ class Panel:
         """Save and let go of the shared memory; the sound goes on as it is."""
         self.save()
         self.tuner.switch(False)
+        self.performer.close()
         self._sounds.close()
         self._status.close()
 

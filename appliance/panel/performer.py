@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.bridge.layout import AudioState
+from appliance.bridge.status import StatusReader
 from appliance.errors import BadRequest, NotFound
-from appliance.formats.description import Knob
 from appliance.panel.actions import Action, Kind, Phase
 from appliance.panel.recall import bank_places, bank_step, morphed, step
-from appliance.panel.state import RANGES, knob_positions
+from appliance.panel.state import knob_positions
+from appliance.panel.targets import Target, target
 
 if TYPE_CHECKING:
     from appliance.panel.panel import Panel
 
-# Where a model has no knob of that name: the setting that stands for it.
-_STAND_INS: Mapping[str, str] = {
-    "gain": "input_gain_db",
-    "drive": "input_gain_db",
-    "input": "input_gain_db",
-    "gate": "gate_threshold_db",
-    "bass": "bass_db",
-    "low": "bass_db",
-    "middle": "middle_db",
-    "mid": "middle_db",
-    "treble": "treble_db",
-    "tone": "treble_db",
-    "high": "treble_db",
-    "presence": "treble_db",
-    "level": "level_db",
-    "volume": "level_db",
-    "master": "level_db",
-    "output": "level_db",
-}
-# A pot's whole turn, where the setting's own range would make it too coarse.
-_TRAVEL: Mapping[str, tuple[float, float]] = {
-    "input_gain_db": (-24.0, 24.0),
-    "gate_threshold_db": (-90.0, -20.0),
-    "level_db": (-40.0, 12.0),
-}
+_HEARD_PERIODS = 2  # audio takes the controls at the start of a period: after two it surely has
+_STALE_S = 0.5
 
 
 class PanelPerformer:
-    """`actions.Performer` and `actions.Stage` for a panel. Thread-safe."""
+    """`actions.Performer`, `actions.Stage` and `actions.Names` for a panel. `perform` and `turns` are thread-safe."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, status: Path) -> None:
         self._panel = panel
+        self._status = StatusReader(status)
+        self._asking = StatusReader(status)  # of its own: requests come from other threads
+        self._guard = threading.Lock()
+        self._asked_at_period = -_HEARD_PERIODS
+        self._seen: tuple[int, int] = (0, 0)  # pid, periods …
+        self._moved_s = float("-inf")  # … and when they last moved
         self._does: dict[Kind, Callable[[Action, Phase], None]] = {
             Kind.NEXT_PRESET: lambda _action, _phase: self._go(1),
             Kind.PREVIOUS_PRESET: lambda _action, _phase: self._go(-1),
@@ -62,6 +50,12 @@ class PanelPerformer:
 
     def perform(self, action: Action, phase: Phase, value: float | None = None) -> None:
         """See `actions.Performer`. May block for milliseconds where a sound was not prepared."""
+        self._perform(action, phase, value)
+        with self._guard:
+            status = self._asking.read()
+        self._asked_at_period = status.periods if status is not None else -_HEARD_PERIODS
+
+    def _perform(self, action: Action, phase: Phase, value: float | None) -> None:
         if action.continuous:
             if phase is not Phase.VALUE or value is None:
                 raise BadRequest(f"{action} takes a position from 0 to 1")
@@ -93,14 +87,18 @@ class PanelPerformer:
         panel = self._panel
         if action.kind is not Kind.KNOB:
             return None
-        knob = self._knob(action.name)
-        if knob is not None:
-            standing = {**knob_positions(panel.live, panel.knobs_of(panel.live.model)), **panel.moment.overlay}
-            return _share(standing[knob.name], knob.minimum, knob.maximum)
-        setting = _STAND_INS.get(action.name.casefold())
-        if setting is None:
+        found = self._target(action)
+        if found is None:
             return None
-        return _share(getattr(panel.live, setting), *_TRAVEL.get(setting, RANGES[setting]))
+        if found.setting == "knobs":
+            standing = {**knob_positions(panel.live, panel.knobs_of(panel.live.model)), **panel.moment.overlay}
+            return found.scale.to_position(standing[found.name])
+        return found.scale.to_position(getattr(panel.live, found.setting))
+
+    def turns(self, action: Action) -> str | None:
+        """See `actions.Names`."""
+        found = self._target(action)
+        return None if found is None else found.name or found.setting.removesuffix("_db").replace("_", " ")
 
     def lit(self, action: Action) -> bool | None:
         """See `actions.Stage`."""
@@ -119,7 +117,24 @@ class PanelPerformer:
 
     def confirmed(self) -> bool | None:
         """See `actions.Stage`."""
-        return self._panel.confirmed()
+        found = self._status.read()
+        if found is None:
+            return False
+        now_s = time.monotonic()
+        if (found.pid, found.periods) != self._seen:
+            self._seen, self._moved_s = (found.pid, found.periods), now_s
+        if found.state is not AudioState.PLAYING or now_s - self._moved_s > _STALE_S:
+            return False
+        wanted = self._panel.generation
+        if found.generation != wanted:
+            return False if found.failed_generation == wanted else None
+        return None if 0 <= found.periods - self._asked_at_period < _HEARD_PERIODS else True
+
+    def close(self) -> None:
+        """Let go of the shared memory."""
+        self._status.close()
+        with self._guard:
+            self._asking.close()
 
     # ---- presets ----
 
@@ -177,16 +192,10 @@ class PanelPerformer:
         if action.kind is Kind.MORPH:
             panel.hold(replace(panel.moment, scene=0, overlay=self._between_scenes(value)))
             return
-        knob = self._knob(action.name)
-        if knob is not None:
-            panel.set({"knobs": {knob.name: knob.minimum + value * (knob.maximum - knob.minimum)}})
-            return
-        setting = _STAND_INS.get(action.name.casefold())
-        if setting is None:
-            raise NotFound(f"this model has no knob {action.name!r:.40}, and nothing on the pedal stands for it")
-        low, high = _TRAVEL.get(setting, RANGES[setting])
-        off = setting == "gate_threshold_db" and value <= 0.0
-        panel.set({setting: RANGES[setting][0] if off else low + value * (high - low)})
+        found = self._target(action)
+        if found is None:
+            raise NotFound(f"this sound has no {action.name}, and nothing on the pedal stands for it")
+        panel.set(found.request(value))
 
     def _between_scenes(self, value: float) -> dict[str, float]:
         """Two scenes: from the first to the second. One: from the preset as it is to the scene."""
@@ -199,10 +208,5 @@ class PanelPerformer:
             return morphed(resting, {**resting, **scenes[0].knobs}, value)
         return morphed({**resting, **scenes[0].knobs}, {**resting, **scenes[1].knobs}, value)
 
-    def _knob(self, name: str) -> Knob | None:
-        knobs = self._panel.knobs_of(self._panel.live.model)
-        return next((knob for knob in knobs if knob.name.casefold() == name.casefold()), None)
-
-
-def _share(value: float, low: float, high: float) -> float:
-    return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+    def _target(self, action: Action) -> Target | None:
+        return target(action.name, self._panel.knobs_of(self._panel.live.model)) if action.kind is Kind.KNOB else None

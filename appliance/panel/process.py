@@ -11,6 +11,7 @@ from types import FrameType
 from appliance import paths
 from appliance.bridge.server import PanelServer
 from appliance.library.store import Library
+from appliance.panel.hands_service import HandsBackend, HandsService
 from appliance.panel.panel import Panel
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,9 @@ def run() -> None:
             patches=runtime / "patches",
             tap=paths.tap_file(),
         )
-        server.start(panel)
+        hands = HandsService(panel.performer, panel.say, data / "controls.json")
+        server.start(HandsBackend(panel, hands))
+        hands.start()
         factory = threading.Thread(target=_add_factory_items, args=(panel,), name="panel-factory", daemon=True)
         factory.start()
         ahead = threading.Thread(target=_prepare_ahead, args=(panel, stop), name="panel-ahead", daemon=True)
@@ -51,7 +54,9 @@ def run() -> None:
         log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
         while not stop.wait(_TICK_S):
             panel.tick(time.monotonic())
+            hands.save()
         log.info("stopping")
+        hands.close()
         ahead.join(timeout=2.0)
     panel.close()
 

@@ -293,7 +293,7 @@ def test_a_pot_turns_the_knob_of_its_name_or_what_stands_for_it(stage: Bench) ->
     assert stage.controls.input_gain_db == 0.0
     assert performer.position(parse("knob Wobble")) is None
     performer.perform(parse("knob Gate"), Phase.VALUE, 0.0)
-    assert stage.controls.gate_threshold_db == -120.0
+    assert stage.controls.gate_threshold_db == -90.0
 
 
 def test_another_preset_is_another_sound_to_the_pots(stage: Bench) -> None:
@@ -307,11 +307,11 @@ def test_another_preset_is_another_sound_to_the_pots(stage: Bench) -> None:
 def test_leds_are_told_when_the_engine_has_the_sound(stage: Bench) -> None:
     generation = stage.state["generation"]
     assert stage.panel.performer.confirmed() is False  # nobody plays
-    stage.audio_says(state=1, generation=generation)
+    stage.audio_says(state=1, periods=1, generation=generation)
     assert stage.panel.performer.confirmed() is True
-    stage.audio_says(state=1, generation=generation - 1)
+    stage.audio_says(state=1, periods=2, generation=generation - 1)
     assert stage.panel.performer.confirmed() is None
-    stage.audio_says(state=1, generation=generation - 1, failed_generation=generation)
+    stage.audio_says(state=1, periods=3, generation=generation - 1, failed_generation=generation)
     assert stage.panel.performer.confirmed() is False
 
 
