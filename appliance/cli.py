@@ -357,5 +357,5 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
     click.echo(json.dumps(aliasing.as_json(rows), indent=2) if as_json else aliasing.as_table(rows))
 
 
-cli.add_command(panel)
 cli.add_command(preflight)
+cli.add_command(panel)

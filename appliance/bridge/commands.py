@@ -15,11 +15,6 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | import           | path (a file the panel may read), name             | item              |
 | rename           | item (id), name                                    | state             |
 | remove           | item (id)                                          | state             |
-| controls         |                                                    | controls          |
-| calibrate        | pot (name), step ("begin", "end" or "forget")      | controls          |
-| learn            | action (text, `panel/actions.py`; null: don't)     | controls          |
-| unlearn          | message (such as "cc 11")                          | controls          |
-| sim              | of a simulated box: switch and down (bool), pot and level (0…1), encoder and clicks | controls |
 | preset_recall    | preset (id), place (in the order, from 0)          | state             |
 | preset_store     | preset (id; the present one): takes what sounds    | state             |
 | preset_add       | name: a new preset of what sounds, behind this one | state             |
@@ -39,6 +34,11 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | riff             | do ("record"): ten seconds of dry input            | state             |
 | preflight        | setlist (id; null: every preset; left out: tonight's) | preflight, after seconds |
 | action           | action (text, `panel/actions.py`), phase, value    | state             |
+| controls         |                                                    | controls          |
+| calibrate        | pot (name), step ("begin", "end" or "forget")      | controls          |
+| learn            | action (text, `panel/actions.py`; null: don't)     | controls          |
+| unlearn          | message (such as "cc 11")                          | controls          |
+| sim              | of a simulated box: switch and down (bool), pot and level (0…1), encoder and clicks | controls |
 
 Anything but `status: "ok"` comes with `message`: a sentence for the player.
 
@@ -69,6 +69,11 @@ state = {
   "message": null | "the last thing that went wrong, in words"
 }
 
+preflight = {"go": true, "words": "Go: all 5 presets …", "rate_hz": 48000, "period_frames": 64,
+             "presets": [{"preset", "name", "go", "words", "load": 0.12 | null, "lufs": -19.4 | null}]}
+
+reading = {"state": "silent" | "flat" | "in_tune" | "sharp", "frequency_hz": 82.4, "note": "E2", "cents": -3.2,
+           "string": 6 | null}          # of the tuning; null in the chromatic one
 controls = {                            # every pot, switch and LED as it is now
   "switches": {"left": {"down": bool, "stuck": bool, "last": "tap" | …}}, "chords": {"left+middle": null | "chord" | …},
   "pots": {"gain": {"raw": 0.51, "position": 0.5, "turns": "Gain" | null, "stands_at": 0.3 | null, "waiting": bool,
@@ -78,11 +83,6 @@ controls = {                            # every pot, switch and LED as it is now
            "bindings": {"cc 11": "morph"}},
   "notes": ["…sentences for the player…"], "simulated": bool
 }
-preflight = {"go": true, "words": "Go: all 5 presets …", "rate_hz": 48000, "period_frames": 64,
-             "presets": [{"preset", "name", "go", "words", "load": 0.12 | null, "lufs": -19.4 | null}]}
-
-reading = {"state": "silent" | "flat" | "in_tune" | "sharp", "frequency_hz": 82.4, "note": "E2", "cents": -3.2,
-           "string": 6 | null}          # of the tuning; null in the chromatic one
 """
 
 from __future__ import annotations

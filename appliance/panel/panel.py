@@ -7,7 +7,6 @@ one.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,8 +35,6 @@ from appliance.panel.tuner import Reading, Tuner
 
 STATE_SCHEMA = 1
 DEFAULT_PERIOD_FRAMES = 64  # until the audio process says what it runs at
-_HEARD_PERIODS = 2  # audio takes the controls at the start of a period: after two it surely has
-_SILENT_S = 0.5  # without a new period for so long, audio is gone
 _SETTLE_S = 0.4  # save this long after the last change …
 _LONGEST_UNSAVED_S = 5.0  # … and this long after the first one, however busy the knobs
 _RETRY_SAVE_S = 10.0
@@ -72,9 +69,7 @@ class Panel:
         self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self._runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
         self._match_db = 0.0  # of the preset recalled last
-        self._heard_at: tuple[int, int, float] = (-1, -1, -math.inf)  # pid, periods, and when they last moved
-        self._published_at = -_HEARD_PERIODS  # at which of audio's periods
-        self.performer = PanelPerformer(self)
+        self.performer = PanelPerformer(self, status)
         self._preset_requests = PresetRequests(self)
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
@@ -151,6 +146,11 @@ class Panel:
                 "setlists": [entry.to_json() for entry in self.setlists.lists],
                 "message": self._message,
             }
+
+    @property
+    def generation(self) -> int:
+        """Of the patch asked for last."""
+        return self._sounds.generation
 
     def say(self, message: str) -> None:
         """Show a sentence to the player, as the state's message."""
@@ -339,22 +339,6 @@ class Panel:
             wanted = [(self._sound_of(state), self._settings_of(state)) for state in states]
         self._sounds.prepare(wanted, lambda: not self._ahead.is_set())
 
-    def confirmed(self) -> bool | None:
-        """Whether audio plays what is wanted. None: it is being prepared; False: it failed, or audio is gone."""
-        with self._changed:
-            found = self._status.read()
-            if found is None or found.state is not layout.AudioState.PLAYING:
-                return False
-            now_s = time.monotonic()
-            if (found.pid, found.periods) != self._heard_at[:2]:
-                self._heard_at = found.pid, found.periods, now_s
-            if now_s - self._heard_at[2] > _SILENT_S:
-                return False
-            generation = self._sounds.generation
-            if found.generation == generation:
-                return None if 0 <= found.periods - self._published_at < _HEARD_PERIODS else True
-            return False if found.failed_generation == generation else None
-
     def knobs_of(self, model: str | None) -> Sequence[Knob]:
         """The knobs of a model; none where it is missing."""
         try:
@@ -428,6 +412,7 @@ class Panel:
         """Save and let go of the shared memory; the sound goes on as it is."""
         self.save()
         self.tuner.switch(False)
+        self.performer.close()
         self._sounds.close()
         self._status.close()
 
@@ -515,8 +500,6 @@ class Panel:
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
-        found = self._status.read()
-        self._published_at = found.periods if found is not None else -_HEARD_PERIODS
 
     def _runs_at(self) -> tuple[int, int]:
         """Rate in Hz and frames of a period."""

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.bridge.layout import AudioState
+from appliance.bridge.status import StatusReader
 from appliance.errors import BadRequest, NotFound
 from appliance.panel.actions import Action, Kind, Phase, parse
 from appliance.panel.recall import bank_places, bank_step, morphed, step
 from appliance.panel.state import knob_positions
-from appliance.panel.targets import target
+from appliance.panel.targets import Target, target
 
 if TYPE_CHECKING:
     from appliance.panel.panel import Panel
 
+_HEARD_PERIODS = 2  # audio takes the controls at the start of a period: after two it surely has
+_STALE_S = 0.5
+
 
 class PanelPerformer:
-    """`actions.Performer` and `actions.Stage` for a panel. Thread-safe."""
+    """`actions.Performer`, `Stage`, `Names` and `Bindings` for a panel. `perform` and `turns` are thread-safe."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, status: Path) -> None:
         self._panel = panel
         self._morph = 0.0  # where the pedal left it
+        self._status = StatusReader(status)
+        self._asking = StatusReader(status)  # of its own: requests come from other threads
+        self._guard = threading.Lock()
+        self._asked_at_period = -_HEARD_PERIODS
+        self._seen: tuple[int, int] = (0, 0)  # pid, periods …
+        self._moved_s = float("-inf")  # … and when they last moved
         self._does: dict[Kind, Callable[[Action, Phase], None]] = {
             Kind.NEXT_PRESET: lambda _action, _phase: self._go(1),
             Kind.PREVIOUS_PRESET: lambda _action, _phase: self._go(-1),
@@ -37,6 +51,12 @@ class PanelPerformer:
 
     def perform(self, action: Action, phase: Phase, value: float | None = None) -> None:
         """See `actions.Performer`. May block for milliseconds where a sound was not prepared."""
+        self._perform(action, phase, value)
+        with self._guard:
+            status = self._asking.read()
+        self._asked_at_period = status.periods if status is not None else -_HEARD_PERIODS
+
+    def _perform(self, action: Action, phase: Phase, value: float | None) -> None:
         if action.continuous:
             if phase is not Phase.VALUE or value is None:
                 raise BadRequest(f"{action} takes a position from 0 to 1")
@@ -70,20 +90,18 @@ class PanelPerformer:
             return self._morph if panel.preset is not None and panel.preset.scenes else None
         if action.kind is not Kind.KNOB:
             return None
-        found = target(action.name, panel.knobs_of(panel.live.model))
+        found = self._target(action)
         if found is None:
             return None
-        if found.setting != "knobs":
-            return found.scale.to_position(getattr(panel.live, found.setting))
-        standing = {**knob_positions(panel.live, panel.knobs_of(panel.live.model)), **panel.moment.overlay}
-        return found.scale.to_position(standing[found.name])
+        if found.setting == "knobs":
+            standing = {**knob_positions(panel.live, panel.knobs_of(panel.live.model)), **panel.moment.overlay}
+            return found.scale.to_position(standing[found.name])
+        return found.scale.to_position(getattr(panel.live, found.setting))
 
     def turns(self, action: Action) -> str | None:
         """See `actions.Names`."""
-        found = target(action.name, self._panel.knobs_of(self._panel.live.model))
-        if action.kind is not Kind.KNOB or found is None:
-            return None
-        return found.name or found.setting.removesuffix("_db").replace("_", " ")
+        found = self._target(action)
+        return None if found is None else found.name or found.setting.removesuffix("_db").replace("_", " ")
 
     def binding(self, control: str) -> Action | None:
         """See `actions.Bindings`."""
@@ -108,7 +126,24 @@ class PanelPerformer:
 
     def confirmed(self) -> bool | None:
         """See `actions.Stage`."""
-        return self._panel.confirmed()
+        found = self._status.read()
+        if found is None:
+            return False
+        now_s = time.monotonic()
+        if (found.pid, found.periods) != self._seen:
+            self._seen, self._moved_s = (found.pid, found.periods), now_s
+        if found.state is not AudioState.PLAYING or now_s - self._moved_s > _STALE_S:
+            return False
+        wanted = self._panel.generation
+        if found.generation != wanted:
+            return False if found.failed_generation == wanted else None
+        return None if 0 <= found.periods - self._asked_at_period < _HEARD_PERIODS else True
+
+    def close(self) -> None:
+        """Let go of the shared memory."""
+        self._status.close()
+        with self._guard:
+            self._asking.close()
 
     # ---- presets ----
 
@@ -167,9 +202,9 @@ class PanelPerformer:
             panel.hold(replace(panel.moment, scene=0, overlay=self._between_scenes(value)))
             self._morph = value
             return
-        found = target(action.name, panel.knobs_of(panel.live.model))
+        found = self._target(action)
         if found is None:
-            raise NotFound(f"this model has no knob {action.name!r:.40}, and nothing on the pedal stands for it")
+            raise NotFound(f"this sound has no {action.name}, and nothing on the pedal stands for it")
         panel.set(found.request(value))
 
     def _between_scenes(self, value: float) -> dict[str, float]:
@@ -182,3 +217,6 @@ class PanelPerformer:
         if len(scenes) == 1:
             return morphed(resting, {**resting, **scenes[0].knobs}, value)
         return morphed({**resting, **scenes[0].knobs}, {**resting, **scenes[1].knobs}, value)
+
+    def _target(self, action: Action) -> Target | None:
+        return target(action.name, self._panel.knobs_of(self._panel.live.model)) if action.kind is Kind.KNOB else None

@@ -56,7 +56,7 @@ def test_next_goes_on_into_the_next_bank_and_leafing_changes_nothing(stage: Any,
         stage.locator("#next").tap()
         eventually(name, lambda name=name: playing(pedal) == name)
     stage.wait_for_selector(".tile.chosen:has-text('Solo')")
-    assert stage.locator("#bank-name").inner_text() == "Bank 2 of 2"
+    assert stage.locator("#bank-name").inner_text() == "Bank 2/2"
     stage.locator("#bank-back").tap()
     tile(stage, "Clean").wait_for()
     assert playing(pedal) == "Solo"

@@ -307,11 +307,11 @@ def test_another_preset_is_another_sound_to_the_pots(stage: Bench) -> None:
 def test_leds_are_told_when_the_engine_has_the_sound(stage: Bench) -> None:
     generation = stage.state["generation"]
     assert stage.panel.performer.confirmed() is False  # nobody plays
-    stage.audio_says(state=1, generation=generation)
+    stage.audio_says(state=1, periods=1, generation=generation)
     assert stage.panel.performer.confirmed() is True
-    stage.audio_says(state=1, generation=generation - 1)
+    stage.audio_says(state=1, periods=2, generation=generation - 1)
     assert stage.panel.performer.confirmed() is None
-    stage.audio_says(state=1, generation=generation - 1, failed_generation=generation)
+    stage.audio_says(state=1, periods=3, generation=generation - 1, failed_generation=generation)
     assert stage.panel.performer.confirmed() is False
 
 

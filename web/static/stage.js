@@ -56,7 +56,7 @@ export function bankOnPage(act, openBook) {
     const bank = Math.min(shown ?? Math.floor(Math.max(0, place) / size), banks - 1);
     last = { state, stage, banks, bank };
 
-    byId("bank-name").textContent = `${order.name || "Bank"} ${bank + 1}${banks > 1 ? ` of ${banks}` : ""}`;
+    byId("bank-name").textContent = `${order.name || "Bank"} ${bank + 1}${banks > 1 ? `/${banks}` : ""}`;
     for (const id of ["bank-back", "bank-on"]) byId(id).disabled = banks < 2;
     const tiles = byId("tiles");
     tiles.dataset.size = Math.min(size, 3);
