@@ -7,6 +7,7 @@ Exit codes are `errors.ExitCode`. A user's mistake is one sentence on stderr, ne
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from appliance.commands.capture import data_command, signal_command
 from appliance.commands.export import export
 from appliance.commands.report import report
 from appliance.commands.train import bench_train, train
+from appliance.commands.panel import panel
+from appliance.commands.performance import preflight
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:
@@ -84,6 +87,7 @@ def main() -> None:
     "--rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Sample rate in Hz."
 )
 @click.option("--core", metavar="N", help="CPU core of the audio process; `none` to leave it to the system.")
+@click.option("--config", type=EXISTING_FILE, help="appliance.toml: what is wired to the box (docs/controls.md).")
 @click.option("--host", default="0.0.0.0", show_default=True, help="Address the page listens on.")
 @click.option("--port", type=click.IntRange(1, 65_535), default=8080, show_default=True, help="Port of the page.")
 def run(
@@ -96,11 +100,13 @@ def run(
     periods: int,
     rate: int,
     core: str | None,
+    config: Path | None,
     host: str,
     port: int,
 ) -> int:
     """Play: start audio, panel and web, and print the address of the page. Ctrl-C stops."""
     from appliance import supervisor
+    from appliance.panel import wiring_file
 
     if not demo and input_device is None and output_device is None:
         raise click.UsageError("say --demo, or --input and --output with your sound card (see `appliance devices`)")
@@ -117,6 +123,9 @@ def run(
         audio += ["--format", sample_format]
     if core:
         audio += ["--core", core]
+    if config is not None:
+        wiring_file.load(config)  # a mistake in it is said here, before anything starts
+        os.environ["APPLIANCE_CONFIG"] = str(config.resolve())
     web = ("--demo",) if demo else ()
     return supervisor.run(supervisor.Options(tuple(audio), host, port, web))
 
@@ -394,6 +403,6 @@ def bench_aliasing(models: tuple[Path, ...], rate: int, as_json: bool) -> None:
     click.echo(json.dumps(aliasing.as_json(rows), indent=2) if as_json else aliasing.as_table(rows))
 
 
-for command in (signal_command, data_command, train, report, export):
+for command in (preflight, panel, signal_command, data_command, train, report, export):
     cli.add_command(command)
 bench.add_command(bench_train)

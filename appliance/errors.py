@@ -20,6 +20,7 @@ class ExitCode(enum.IntEnum):
     NO_STORAGE = 5  # the disk is full, read-only or damaged
     NOT_RUNNING = 6  # a process of the pedal that was needed does not answer
     NOT_INSTALLED = 7  # an optional part (ALSA, GPIO, torch) is missing
+    NOT_READY = 8  # a check before the evening says no-go
 
 
 class ApplianceError(Exception):
@@ -76,6 +77,12 @@ class NotInstalled(ApplianceError, ImportError):
 
 class BadRequest(ApplianceError, ValueError):
     """A command over the socket or the command line asked for something that makes no sense."""
+
+    exit_code = ExitCode.USAGE
+
+
+class BadSettings(ApplianceError, ValueError):
+    """`appliance.toml` can't be used as it stands; the message names the line and the key."""
 
     exit_code = ExitCode.USAGE
 

@@ -53,6 +53,20 @@ def tap_file() -> Path:
     return runtime_dir() / "tap"
 
 
+def settings_file() -> Path | None:
+    """`appliance.toml`: what is wired to the box and bound to what. None: there is none, the default plan holds.
+
+    $APPLIANCE_CONFIG wins, whether it is there or not; else the first that is there: in the data folder, in the user's
+    configuration, in the system's.
+    """
+    if value := os.environ.get("APPLIANCE_CONFIG"):
+        return Path(value)
+    base = os.environ.get("XDG_CONFIG_HOME")
+    own = (Path(base) if base else Path.home() / ".config") / "appliance"
+    places = (data_dir(), own, Path("/etc/appliance"))
+    return next((path for place in places if (path := place / "appliance.toml").is_file()), None)
+
+
 def panel_socket() -> Path:
     """Unix socket on which the panel answers commands (`bridge/commands.py`)."""
     return runtime_dir() / "panel.sock"

@@ -7,6 +7,7 @@ and keeps its last good copy.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,11 +27,13 @@ class ControlsWriter:
 
     def __init__(self, path: Path) -> None:
         self._memory = open_shared(path, layout.CONTROLS_BYTES, writable=True)
-        found = layout.ControlsBlock.from_buffer_copy(self._memory)
+        memory = layout.ControlsMemory.from_buffer_copy(self._memory)
+        found = memory.controls
         known = found.magic == layout.CONTROLS_MAGIC and found.version == layout.LAYOUT_VERSION
         # Even of a torn write: what matters is only that the next generation is one that audio has not seen.
         self.generation: int = found.payload.generation if known else 0
         self.sequence: int = found.sequence
+        self._prepared_sequence: int = memory.prepared.sequence
         if not known:
             self._memory[:] = bytes(layout.CONTROLS_BYTES)
 
@@ -46,6 +49,24 @@ class ControlsWriter:
         self._put_u32(block.version.offset, layout.LAYOUT_VERSION)
         self._put_u32(block.sequence.offset, self.sequence)
         self.generation = payload.generation
+
+    def prepare(self, payloads: Sequence[layout.ControlsPayload]) -> None:
+        """Name the patches to be made ready ahead, the most likely first, in place of those named before.
+
+        Raises ValueError when there are more than `PREPARED_PATCHES`.
+        """
+        if len(payloads) > layout.PREPARED_PATCHES:
+            raise ValueError(f"{len(payloads)} patches to prepare, the controls hold {layout.PREPARED_PATCHES}")
+        empty = layout.ControlsPayload()
+        rest = layout.PREPARED_PATCHES - len(payloads)
+        data = b"".join(bytes(payload) for payload in (*payloads, *[empty] * rest))
+        block = layout.PreparedBlock
+        base = layout.ControlsMemory.prepared.offset
+        start = base + block.patches.offset
+        self._prepared_sequence = (self._prepared_sequence + 1) & _SEQUENCE_MASK
+        self._memory[start : start + len(data)] = data
+        self._put_u32(base + block.checksum.offset, layout.controls_checksum(self._prepared_sequence, data))
+        self._put_u32(base + block.sequence.offset, self._prepared_sequence)
 
     def _put_u32(self, offset: int, value: int) -> None:
         # Through ctypes, because that is one aligned 4-byte store; slice assignment may go byte by byte.
@@ -73,6 +94,9 @@ def payload(
     level_db: float,
     knobs: tuple[float, ...],
     patch_path: str,
+    bass_db: float = 0.0,
+    middle_db: float = 0.0,
+    treble_db: float = 0.0,
 ) -> layout.ControlsPayload:
     """A payload from plain values.
 
@@ -93,6 +117,9 @@ def payload(
     result.input_gain_db = input_gain_db
     result.gate_threshold_db = gate_threshold_db
     result.level_db = level_db
+    result.bass_db = bass_db
+    result.middle_db = middle_db
+    result.treble_db = treble_db
     result.knob_count = len(knobs)
     for index, value in enumerate(knobs):
         result.knobs[index] = value

@@ -6,6 +6,8 @@ One writer per block. All little-endian, naturally aligned, fixed size.
 - **controls** (panel → audio): the writer fills the payload, then the checksum, then bumps `sequence`. The reader
   looks only when `sequence` changed, and takes the payload only if the CRC-32 fits: a torn write leaves the last
   good copy in force.
+- **prepared** (panel → audio's loader, behind the controls in the same file): patches likely to be wanted next, each
+  with the settings it would sound with. Written and read in the same way.
 - **status** (audio → all): `sequence` is odd while audio writes. Readers copy and retry.
 - **tap** (audio → all): rings of the last input and output frames, float32, for the tuner and for listening.
   `written_frames` counts since start and is stored after the samples.
@@ -18,11 +20,12 @@ import enum
 import zlib
 
 MAX_KNOBS = 16
+PREPARED_PATCHES = 4
 PATCH_PATH_BYTES = 512
 MESSAGE_BYTES = 256
 TAP_FRAMES = 1 << 17  # 2.7 s at 48 kHz; a power of two
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 CONTROLS_MAGIC = int.from_bytes(b"PCTL", "little")
 STATUS_MAGIC = int.from_bytes(b"PSTA", "little")
 TAP_MAGIC = int.from_bytes(b"PTAP", "little")
@@ -55,6 +58,9 @@ class ControlsPayload(ctypes.LittleEndianStructure):
         ("input_gain_db", ctypes.c_float),
         ("gate_threshold_db", ctypes.c_float),  # at or below -120: gate off
         ("level_db", ctypes.c_float),
+        ("bass_db", ctypes.c_float),  # tone, −12 … 12
+        ("middle_db", ctypes.c_float),
+        ("treble_db", ctypes.c_float),
         ("knob_count", ctypes.c_uint32),
         ("knobs", ctypes.c_float * MAX_KNOBS),  # in the model's own units
         ("patch_path", ctypes.c_char * PATCH_PATH_BYTES),  # UTF-8, NUL padded; see engine/packing.py
@@ -62,7 +68,7 @@ class ControlsPayload(ctypes.LittleEndianStructure):
 
 
 class ControlsBlock(ctypes.LittleEndianStructure):
-    """The controls file."""
+    """The controls proper."""
 
     _fields_ = (
         ("magic", ctypes.c_uint32),
@@ -73,9 +79,28 @@ class ControlsBlock(ctypes.LittleEndianStructure):
     )
 
 
+class PreparedBlock(ctypes.LittleEndianStructure):
+    """Patches to be made ready ahead; those of generation 0 are empty places."""
+
+    _fields_ = (
+        ("sequence", ctypes.c_uint32),
+        ("checksum", ctypes.c_uint32),  # CRC-32 (zlib) of sequence and patches
+        ("patches", ControlsPayload * PREPARED_PATCHES),
+    )
+
+
+class ControlsMemory(ctypes.LittleEndianStructure):
+    """The controls file."""
+
+    _fields_ = (
+        ("controls", ControlsBlock),
+        ("prepared", PreparedBlock),
+    )
+
+
 def controls_checksum(sequence: int, payload: bytes) -> int:
-    """Of the sequence and the payload together: a processor may show another core the new sequence before the payload
-    that belongs to it, and then the two must not fit.
+    """Of the sequence and what belongs to it (a payload, or the prepared patches) together: a processor may show
+    another core the new sequence before what belongs to it, and then the two must not fit.
     """
     return zlib.crc32(payload, zlib.crc32(sequence.to_bytes(4, "little")))
 
@@ -126,6 +151,6 @@ class TapHeader(ctypes.LittleEndianStructure):
     )
 
 
-CONTROLS_BYTES = ctypes.sizeof(ControlsBlock)
+CONTROLS_BYTES = ctypes.sizeof(ControlsMemory)
 STATUS_BYTES = ctypes.sizeof(StatusBlock)
 TAP_BYTES = ctypes.sizeof(TapHeader) + 2 * 4 * TAP_FRAMES

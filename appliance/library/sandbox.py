@@ -39,7 +39,7 @@ def check_in_child(file: Path, kind: str, name: str, timeout_s: float = TIMEOUT_
         done = subprocess.run(
             command,
             cwd=file.parent,
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout_s,
@@ -55,7 +55,8 @@ def check_in_child(file: Path, kind: str, name: str, timeout_s: float = TIMEOUT_
     return _result(done, name)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Of a child that reads files: this package on its path, one thread for numpy."""
     # Absolute, because a relative entry would mean the folder of the stranger's file.
     inherited = (str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry)
     search = os.pathsep.join((str(PACKAGE.parent), *inherited))

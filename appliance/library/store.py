@@ -73,6 +73,10 @@ class Library:
         """All cabinets, by name."""
         return self._all(CabinetItem)
 
+    def has(self, identity: str) -> bool:
+        """Whether there is a model or a cabinet of this id."""
+        return identity in self._items
+
     def model(self, identity: str) -> ModelItem:
         """Raises NotFound."""
         return self._one(identity, ModelItem, "model")
@@ -89,6 +93,21 @@ class Library:
         """(float32 mono, rate in Hz), as in the file. Raises NotFound, StorageError."""
         item = self.cabinet(identity)
         return np.frombuffer(self._prepared(item), "<f4").astype(np.float32, copy=False), item.sample_rate_hz
+
+    def verify(self, identity: str) -> None:
+        """Read an item back: its source must be what its id says, its prepared file whole. Raises NotFound,
+        StorageError. Blocks for as long as the disk takes."""
+        with self._guard:
+            item = self._find(identity)
+        self._prepared(item)
+        try:
+            data = next(self._folder(item).glob("source*")).read_bytes()
+        except (OSError, StopIteration):
+            data = b""
+        if hashlib.sha256(data).hexdigest()[: len(item.id)] != item.id:
+            raise StorageError(
+                f"{item.name} plays, but its file is damaged on the disk: remove it and import {item.file_name} again"
+            )
 
     def import_file(
         self, path: Path, *, name: str | None = None, kind: str = "auto", factory: bool = False

@@ -1,7 +1,8 @@
 """The panel itself: owner of the live state and the library, and the only writer of the controls.
 
 Every change goes the same way: new state → controls (audio hears it within a period) → watchers → disk, a moment later.
-Thread-safe; requests come from the socket's threads, `tick` from the main one.
+Thread-safe; requests come from the socket's threads, actions from the one that reads the controls, `tick` from the main
+one.
 """
 
 from __future__ import annotations
@@ -14,44 +15,67 @@ from pathlib import Path
 from typing import Any
 
 from appliance import storage
-from appliance.bridge.controls import ControlsWriter, payload
+from appliance.bridge import layout
 from appliance.bridge.status import StatusReader
 from appliance.errors import ApplianceError, BadRequest, NotAllowed, NotFound, StorageError
 from appliance.formats.description import Knob
+from appliance.library.presets import Preset, PresetBook
+from appliance.library.setlists import SetLists
 from appliance.library.store import Library
+from appliance.panel.levelling import Levelling
 from appliance.panel.patches import PatchWriter
-from appliance.panel.state import LiveState, from_json, knob_positions, to_json, with_settings
+from appliance.panel.performer import PanelPerformer
+from appliance.panel.preflight import fly
+from appliance.panel.preset_requests import PresetRequests
+from appliance.panel.recall import is_edited, likely_next, recalled, with_overlay
+from appliance.panel.riff import RiffRecorder
+from appliance.panel.sounds import Settings, Sound, Sounds
+from appliance.panel.state import LiveState, Moment, from_json, knob_positions, to_json, with_settings
+from appliance.panel.tuner import Reading, Tuner
 
 STATE_SCHEMA = 1
-DEFAULT_RATE_HZ = 48_000  # until the audio process says at which rate it runs
+DEFAULT_PERIOD_FRAMES = 64  # until the audio process says what it runs at
 _SETTLE_S = 0.4  # save this long after the last change …
 _LONGEST_UNSAVED_S = 5.0  # … and this long after the first one, however busy the knobs
 _RETRY_SAVE_S = 10.0
-_GENERATIONS = 0xFFFF_FFFF
 
 
 class Panel:
-    """Answers requests (`bridge/commands.py`); a `server.Backend`. Publishes at once what was saved last time."""
+    """Answers requests (`bridge/commands.py`); a `server.Backend`. Publishes at once what was saved last time.
 
-    def __init__(self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path) -> None:
-        self._library = library
+    `performer` does what pots and footswitches ask for (`actions.Performer`).
+    """
+
+    def __init__(
+        self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path, tap: Path
+    ) -> None:
+        self.library = library
+        self.presets = PresetBook(state_file.with_name("presets.json"))
+        self.setlists = SetLists(state_file.with_name("setlists.json"))
         self._state_file = state_file
-        self._controls = ControlsWriter(controls)
+        self._sounds = Sounds(controls, PatchWriter(patches, library))
+        self._status_file = status
         self._status = StatusReader(status)
-        self._patches = PatchWriter(patches, library)
         self._changed = threading.Condition(threading.RLock())
+        self._ahead = threading.Event()  # other sounds are likely next
         self._revision = 1
-        self._generation = self._controls.generation
-        self._patch = ""
-        self._rate_hz = DEFAULT_RATE_HZ
+        self._moment = Moment()
         self._reported_failure = 0
         self._sounded: tuple[str | None, str | None] | None = None  # model and cabinet that audio has played
         self._changed_at: float | None = None
         self._unsaved_since = 0.0
         self._save_failed = False
+        self.tuner = Tuner(tap)
+        self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self._runs_at)
+        self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
+        self._match_db = 0.0  # of the preset recalled last
+        self.performer = PanelPerformer(self, status)
+        self._preset_requests = PresetRequests(self)
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
-        self._message = loaded.note or (library.notes[0] if library.notes else None)
+        notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
+        self._message = next((note for note in notes if note), None)
+        self._match_db = self.levelling.match_db(self.preset)
         with self._changed:
             self._look_at_audio()
             self._play()
@@ -67,6 +91,10 @@ class Panel:
             "import": self._import,
             "rename": self._rename,
             "remove": self._remove,
+            "tuner": self._tuner,
+            "riff": self._record_riff,
+            "preflight": self._preflight,
+            **self._preset_requests.handlers,
         }
         handler = handlers.get(request["request"])
         if handler is None:
@@ -78,24 +106,57 @@ class Panel:
     def state(self) -> dict[str, Any]:
         """The whole state, as the table in `bridge/commands.py` has it."""
         with self._changed:
-            state = self._state
+            state, moment = self._state, self._moment
+            preset = self.preset
+            tonight = self.setlists.tonight
             return {
                 "revision": self._revision,
+                "preset": state.preset,
+                "edited": preset is not None and is_edited(state, preset, self.knobs_of(state.model)),
+                "place": moment.place,
                 "model": state.model,
                 "cabinet": state.cabinet,
-                "generation": self._generation,
+                "generation": self._sounds.generation,
                 "bypass": state.bypass,
                 "mute": state.mute,
                 "normalise": state.normalise,
                 "input_gain_db": state.input_gain_db,
                 "gate_threshold_db": state.gate_threshold_db,
+                "bass_db": state.bass_db,
+                "middle_db": state.middle_db,
+                "treble_db": state.treble_db,
                 "level_db": state.level_db,
+                "boost_db": state.boost_db,
                 "oversample": state.oversample,
-                "knobs": knob_positions(state, self._knobs()),
-                "models": [item.to_state() for item in self._library.models()],
-                "cabinets": [item.to_state() for item in self._library.cabinets()],
+                "tuner_reference_hz": state.tuner_reference_hz,
+                "tuner_tuning": state.tuner_tuning,
+                "tuner_mutes": state.tuner_mutes,
+                "boost": moment.boost,
+                "compare": moment.compare,
+                "tuner": moment.tuner,
+                "scene": moment.scene,
+                "riff": self.levelling.has_riff,
+                "riff_words": self.riff.words,
+                "knobs": knob_positions(self._heard(), self.knobs_of(self._heard().model)),
+                "bank_size": self.presets.bank_size,
+                "tonight": tonight.id if tonight else None,
+                "models": [item.to_state() for item in self.library.models()],
+                "cabinets": [item.to_state() for item in self.library.cabinets()],
+                "presets": [entry.to_json() for entry in self.presets.presets],
+                "setlists": [entry.to_json() for entry in self.setlists.lists],
                 "message": self._message,
             }
+
+    @property
+    def generation(self) -> int:
+        """Of the patch asked for last."""
+        return self._sounds.generation
+
+    def say(self, message: str) -> None:
+        """Show a sentence to the player, as the state's message."""
+        with self._changed:
+            self._message = message
+            self.tell()
 
     def state_after(self, revision: int, timeout_s: float) -> dict[str, Any] | None:
         """See `server.Backend`."""
@@ -110,29 +171,32 @@ class Panel:
         with self._changed:
             wanted = self._state
             if "model" in fields:
-                wanted = replace(wanted, model=self._library.model(_identity(fields["model"])).id)
+                self._match_db = 0.0 if fields["model"] != wanted.model else self._match_db
+                wanted = replace(wanted, model=self.library.model(_identity(fields["model"])).id)
             if "cabinet" in fields:
                 chosen = fields["cabinet"]
-                wanted = replace(wanted, cabinet=chosen and self._library.cabinet(_identity(chosen)).id)
-            before, self._state = self._state, wanted
-            self._write_patch_or_keep(before)
-            self._publish()
+                wanted = replace(wanted, cabinet=chosen and self.library.cabinet(_identity(chosen)).id)
+            self._take(wanted, replace(self._moment, compare=False, scene=0, overlay={}))
             self._message = None
-            self._note_change()
         return {}
 
     def _set(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        self.set(fields)
+        return {}
+
+    def set(self, fields: Mapping[str, Any]) -> None:
+        """Take the settings of a `set` request. Raises BadRequest; nothing is then changed."""
         if not fields:
             raise BadRequest("set takes at least one setting")
         with self._changed:
-            wanted = with_settings(self._state, fields, self._knobs())
-            if wanted != self._state:
-                before, self._state = self._state, wanted
-                if wanted.oversample != before.oversample:  # the model is prepared anew, and faded to
-                    self._write_patch_or_keep(before)
-                self._publish()
-                self._note_change()
-        return {}
+            wanted = with_settings(self._state, fields, self.knobs_of(self._state.model))
+            turned = fields.get("knobs", {})
+            overlay = {name: value for name, value in self._moment.overlay.items() if name not in turned}
+            moment = replace(self._moment, overlay=overlay)
+            if moment.compare and _is_of_the_preset(wanted, self._state):
+                moment = replace(moment, compare=False)  # a hand on a knob means the sound that it turns
+            if wanted != self._state or moment != self._moment:
+                self._take(wanted, moment)
 
     def _import(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         path, name = fields.get("path"), fields.get("name")
@@ -140,16 +204,16 @@ class Panel:
             raise BadRequest("import takes the path of a file")
         if name is not None and not isinstance(name, str):
             raise BadRequest("a name is text")
-        item = self._library.import_file(Path(path), name=name)  # seconds: without the lock
-        self._tell()
+        item = self.library.import_file(Path(path), name=name)  # seconds: without the lock
+        self.tell()
         return {"item": item.to_state()}
 
     def _rename(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         name = fields.get("name")
         if not isinstance(name, str) or not name.strip():
             raise BadRequest("rename takes an item and its new name")
-        self._library.rename(_identity(fields.get("item")), name)
-        self._tell()
+        self.library.rename(_identity(fields.get("item")), name)
+        self.tell()
         return {}
 
     def _remove(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,21 +221,142 @@ class Panel:
         with self._changed:
             if identity in (self._state.model, self._state.cabinet):
                 raise NotAllowed("it is in use: choose another one first, then remove it")
-            self._library.remove(identity)
-        self._tell()
+            self.library.remove(identity)
+        self.tell()
         return {}
+
+    def _tuner(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        if not set(fields) <= {"on"} or not isinstance(fields.get("on", True), bool):
+            raise BadRequest("tuner takes on, true or false, or nothing: then it tells what is played")
+        if "on" in fields:
+            self.hold(replace(self._moment, tuner=fields["on"]))
+            return {}
+        return {"reading": self.reading.to_json()}
+
+    def _record_riff(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        if fields != {"do": "record"}:
+            raise BadRequest('riff takes "do": "record"')
+        self.riff.start()
+        return {}
+
+    def _preflight(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        if not set(fields) <= {"setlist"}:
+            raise BadRequest("preflight takes a set list by its id, null for every preset, or nothing for tonight's")
+        chosen = self.setlists.tonight
+        if "setlist" in fields:
+            chosen = self.setlists.get(_identity(fields["setlist"])) if fields["setlist"] is not None else None
+        listed = chosen.presets if chosen else [preset.id for preset in self.presets.presets]
+        found = [preset for preset in map(self.presets.find, listed) if preset is not None]
+        what = chosen.name if chosen else "the banks"
+        return {"preflight": fly(found, what, self.library, self.levelling, *self._runs_at())}
+
+    @property
+    def reading(self) -> Reading:
+        """What the tuner hears now; silence while it is off. Does not block."""
+        state = self._state
+        return self.tuner.reading(state.tuner_reference_hz, state.tuner_tuning)
+
+    # ---- presets, for requests and actions ----
+
+    @property
+    def live(self) -> LiveState:
+        """The settings as they are: what saving a preset would store."""
+        return self._state
+
+    @property
+    def moment(self) -> Moment:
+        """What is on for the moment."""
+        return self._moment
+
+    @property
+    def preset(self) -> Preset | None:
+        """The preset recalled last, as it is stored."""
+        return self.presets.find(self._state.preset)
+
+    @property
+    def order(self) -> list[str]:
+        """The presets in the order that next and previous go: tonight's set list, else the banks."""
+        tonight = self.setlists.tonight
+        known = {preset.id for preset in self.presets.presets}
+        listed = [entry for entry in tonight.presets if entry in known] if tonight else []
+        return listed or [preset.id for preset in self.presets.presets]
+
+    def recall(self, identity: str, place: int | None = None) -> None:
+        """Play a preset. `place`: the one of the order that was gone to. Raises NotFound, StorageError."""
+        with self._changed:
+            preset = self.presets.get(identity)
+            before = self._state, self._moment, self._message
+            match_db, self._match_db = self._match_db, self.levelling.match_db(preset)
+            self._state = recalled(self._state, preset)
+            self._moment = Moment(tuner=self._moment.tuner, place=place)
+            self._message = None
+            try:
+                self._play()
+            except ApplianceError:
+                self._state, self._moment, self._message = before
+                self._match_db = match_db
+                raise
+            self._note_change()
+        self._ahead.set()
+
+    def hold(self, moment: Moment) -> None:
+        """Change what is on for the moment."""
+        with self._changed:
+            if moment != self._moment:
+                self._take(self._state, moment, saved=False)
+
+    def now_is(self, identity: str | None) -> None:
+        """The live state is this preset's (it was just stored), or no preset's."""
+        with self._changed:
+            self._state = replace(self._state, preset=identity)
+            self._note_change()
+        self.presets_changed()
+
+    def presets_changed(self) -> None:
+        """Other presets are likely next, and watchers want to know."""
+        self._ahead.set()
+        self.levelling.wake()
+        self.tell()
+
+    def level_presets(self, timeout_s: float, go_on: Callable[[], bool]) -> None:
+        """Wait until presets were changed, then measure those that never were. For a thread of its own."""
+        self.levelling.work(lambda: self.presets.presets, timeout_s, go_on)
+
+    def prepare_ahead(self, timeout_s: float) -> None:
+        """Wait for other presets to be likely next, and have them made ready. For a thread of its own."""
+        if self._ahead.wait(timeout_s):
+            self.prepare_now()
+
+    def prepare_now(self) -> None:
+        """Have the presets made ready that one press may ask for. May block for as long as patches take to make."""
+        self._ahead.clear()
+        with self._changed:
+            likely = likely_next(
+                self.order, self._state.preset, self._moment.place, self.presets.bank_size, layout.PREPARED_PATCHES
+            )
+            found = [preset for preset in map(self.presets.find, likely) if preset is not None]
+            states = [recalled(self._state, preset) for preset in found]
+            wanted = [(self._sound_of(state), self._settings_of(state)) for state in states]
+        self._sounds.prepare(wanted, lambda: not self._ahead.is_set())
+
+    def knobs_of(self, model: str | None) -> Sequence[Knob]:
+        """The knobs of a model; none where it is missing."""
+        try:
+            return self.library.model(model).knobs if model else ()
+        except NotFound:
+            return ()
 
     # ---- what happens by itself ----
 
     def add_factory_items(self, assets: Path) -> None:
         """Take in what came with the pedal; choose from it if no model ever was. May block for seconds."""
-        faults = self._library.import_factory(assets)
+        faults = self.library.import_factory(assets)
         with self._changed:
             if faults:
                 self._message = faults[0]
             if self._state.model is None:
-                models = [item.id for item in self._library.models() if item.factory]
-                cabinets = [item.id for item in self._library.cabinets() if item.factory]
+                models = [item.id for item in self.library.models() if item.factory]
+                cabinets = [item.id for item in self.library.cabinets() if item.factory]
                 chosen = replace(
                     self._state,
                     model=next(iter(models), None),
@@ -181,14 +366,19 @@ class Panel:
                     self._state = chosen
                     self._play()
                     self._note_change()
-        self._tell()
+        try:
+            self._preset_requests.add_factory_presets()
+        except StorageError as error:
+            self._message = str(error)
+        self.presets_changed()
 
     def tick(self, now: float) -> None:
         """Look at the audio process and save what has settled. Call about five times a second; `now`: monotonic."""
         with self._changed:
             if self._look_at_audio():
                 self._play()
-                self._tell()
+                self._ahead.set()
+                self.tell()
             due = self._changed_at is not None and (
                 now - self._changed_at >= (_RETRY_SAVE_S if self._save_failed else _SETTLE_S)
                 or (not self._save_failed and now - self._unsaved_since >= _LONGEST_UNSAVED_S)
@@ -214,88 +404,121 @@ class Panel:
                 if not self._save_failed:
                     self._save_failed = True
                     self._message = f"The settings are not saved: {error}"
-                    self._tell()
+                    self.tell()
         else:
             self._save_failed = False
 
     def close(self) -> None:
         """Save and let go of the shared memory; the sound goes on as it is."""
         self.save()
-        self._controls.close()
+        self.tuner.switch(False)
+        self.performer.close()
+        self._sounds.close()
         self._status.close()
 
     # ---- with the lock held ----
 
-    def _knobs(self) -> Sequence[Knob]:
+    def _heard(self) -> LiveState:
+        """The state as it is to sound: the stored preset while comparing, else with what a scene or morph holds."""
+        preset = self.preset
+        if self._moment.compare and preset is not None:
+            return recalled(self._state, preset)
+        return with_overlay(self._state, self._moment.overlay)
+
+    def _sound_of(self, state: LiveState) -> Sound:
+        """What plays a state: of a preset whose model or cabinet is gone, what is left."""
+        model = state.model if state.model and self.library.has(state.model) else None
+        cabinet = state.cabinet if state.cabinet and self.library.has(state.cabinet) else None
+        return Sound(model, cabinet, state.oversample if model else 1)
+
+    def _settings_of(self, state: LiveState) -> Settings:
+        return Settings(
+            flags=state.flags,
+            input_gain_db=state.input_gain_db,
+            gate_threshold_db=state.gate_threshold_db,
+            bass_db=state.bass_db,
+            middle_db=state.middle_db,
+            treble_db=state.treble_db,
+            level_db=state.level_db,
+            knobs=tuple(knob_positions(state, self.knobs_of(state.model)).values()),
+        )
+
+    def _take(self, state: LiveState, moment: Moment, *, saved: bool = True) -> None:
+        """Put another state in force; where it can't be had, the present one stays and the error goes on."""
+        before = self._state, self._moment
+        self._state, self._moment = state, moment
         try:
-            return self._library.model(self._state.model).knobs if self._state.model else ()
-        except NotFound:
-            return ()
+            self._sounds.play(self._sound_of(self._heard()))
+        except ApplianceError:
+            self._state, self._moment = before
+            raise
+        self.tuner.switch(self._moment.tuner)
+        self._publish()
+        if saved:
+            self._note_change()
+        else:
+            self.tell()
 
     def _play(self) -> None:
-        """Ask for the state's model and cabinet; whatever can't be had is left out, and the message says so."""
+        """Ask for what is to sound; whatever can't be had is left out, and the message says so."""
+        heard = self._heard()
+        left = self._sound_of(heard)
+        missing = self._missing_words(heard)
         try:
-            self._write_patch()
+            self._sounds.play(left)
         except (NotFound, StorageError) as error:
-            self._message = f"{error}; until you choose another one the guitar is played without it"
-            self._write_patch_of_what_is_left()
+            missing = str(error)
+            self._play_what_is_left(heard)
+        if missing:
+            self._message = f"{missing}; until you choose another one the guitar is played without it"
         self._publish()
 
-    def _write_patch(self) -> None:
-        self._write(self._state.model, self._state.cabinet)
+    def _missing_words(self, heard: LiveState) -> str | None:
+        left = self._sound_of(heard)
+        preset = self.preset
+        for kind, wanted, found in (("model", heard.model, left.model), ("cabinet", heard.cabinet, left.cabinet)):
+            if wanted is not None and found is None:
+                name = getattr(preset, f"{kind}_name") if preset is not None and getattr(preset, kind) == wanted else ""
+                known = f"{name} ({wanted})" if name else wanted
+                of = f"{preset.name}: " if preset is not None else ""
+                return f"{of}there is no {kind} {known} in the library"
+        return None
 
-    def _write_patch_or_keep(self, before: LiveState) -> None:
-        """For the state that is wanted; where that can't be had, `before` stays in force and the error goes on."""
-        try:
-            self._write_patch()
-        except ApplianceError:
-            self._state = before
-            raise
-
-    def _write_patch_of_what_is_left(self) -> None:
-        for model, cabinet in ((None, self._state.cabinet), (self._state.model, None), (None, None)):
+    def _play_what_is_left(self, heard: LiveState) -> None:
+        for sound in (Sound(None, heard.cabinet), Sound(heard.model, None, heard.oversample), Sound()):
             try:
-                self._write(model, cabinet)
+                self._sounds.play(sound)
                 return
             except (NotFound, StorageError):
                 continue
 
-    def _write(self, model: str | None, cabinet: str | None) -> None:
-        generation = self._generation % _GENERATIONS + 1  # never 0, which means none
-        path = self._patches.write(
-            generation=generation,
-            sample_rate_hz=self._rate_hz,
-            model=model,
-            cabinet=cabinet,
-            oversample=self._state.oversample,
-        )
-        self._generation, self._patch = generation, str(path)
-
     def _publish(self) -> None:
-        state = self._state
-        self._controls.publish(
-            payload(
-                generation=self._generation,
-                flags=state.flags,
-                input_gain_db=state.input_gain_db,
-                gate_threshold_db=state.gate_threshold_db,
-                level_db=state.level_db,
-                knobs=tuple(knob_positions(state, self._knobs()).values()),
-                patch_path=self._patch,
-            )
+        settings = self._settings_of(self._heard())
+        boost_db = self._state.boost_db if self._moment.boost else 0.0
+        match_db = self._match_db if self._state.normalise else 0.0
+        mute = layout.Flag.MUTE if self._moment.tuner and self._state.tuner_mutes else layout.Flag(0)
+        self._sounds.publish(
+            replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
+
+    def _runs_at(self) -> tuple[int, int]:
+        """Rate in Hz and frames of a period."""
+        found = StatusReader(self._status_file).read()  # of its own: for other threads
+        frames = found.period_frames if found is not None else 0
+        return self._sounds.rate_hz, frames or DEFAULT_PERIOD_FRAMES
 
     def _look_at_audio(self) -> bool:
         """Read status. True when the audio process runs at another rate than the patch is made for."""
         found = self._status.read()
         if found is None:
             return False
-        if found.sample_rate_hz not in (0, self._rate_hz):
-            self._rate_hz = found.sample_rate_hz
+        if found.sample_rate_hz not in (0, self._sounds.rate_hz):
+            self._sounds.at_rate(found.sample_rate_hz)
             return True
-        if found.generation == self._generation:
+        generation = self._sounds.generation
+        if found.generation == generation:
             self._sounded = (self._state.model, self._state.cabinet)
-        if found.failed_generation == self._generation and self._reported_failure != self._generation:
+        if found.failed_generation == generation and self._reported_failure != generation:
             reason = found.message or "the audio process gave no reason"
             self._message = f"This sound could not be loaded, the one before it plays on: {reason}"
             self._go_back()
@@ -303,25 +526,37 @@ class Panel:
 
     def _go_back(self) -> None:
         """The wanted sound can't be had: want the last one that could, so that the dials turn what is heard."""
+        failed = self._sounds.generation
+        self._sounds.play_anew()
         if self._sounded is not None and self._sounded != (self._state.model, self._state.cabinet):
             self._state = replace(self._state, model=self._sounded[0], cabinet=self._sounded[1])
+            message = self._message
             self._play()
+            self._message = message
             self._note_change()
+            self._reported_failure = self._sounds.generation
         else:
-            self._tell()
-        self._reported_failure = self._generation
+            self._reported_failure = failed
+            self.tell()
 
     def _note_change(self) -> None:
         now = time.monotonic()
         if self._changed_at is None:
             self._unsaved_since = now
         self._changed_at = now
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Let watchers know that the state is another."""
         with self._changed:
             self._revision += 1
             self._changed.notify_all()
+
+
+def _is_of_the_preset(one: LiveState, other: LiveState) -> bool:
+    """Whether two states differ in what a preset holds."""
+    box = {"bypass", "mute", "normalise", "tuner_mutes", "tuner_tuning", "tuner_reference_hz"}
+    return any(getattr(one, name) != getattr(other, name) for name in vars(one) if name not in box)
 
 
 def _identity(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from appliance.library.cabinet import prepare_cabinet
 from appliance.library.loudness import normalise_gain_db
 from appliance.library.store import Library
 
-_KEPT = 3  # the one that sounds, the one wanted, and one for an audio process that is just starting to read
+_CABINETS_KEPT = 6  # at the rate that plays: as many as sounds are made ready, and one
 
 
 class PatchWriter:
@@ -23,13 +24,15 @@ class PatchWriter:
     def __init__(self, folder: Path, library: Library) -> None:
         self._folder = folder
         self._library = library
-        self._ready: tuple[str, int, npt.NDArray[np.float32]] | None = None  # the cabinet used last, at its rate
+        self._cabinets: dict[tuple[str, int], npt.NDArray[np.float32]] = {}  # those used last, at their rate
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        for left in folder.glob(".*.tmp"):  # by an earlier panel
+            left.unlink(missing_ok=True)
 
     def write(
         self, *, generation: int, sample_rate_hz: int, model: str | None, cabinet: str | None, oversample: int = 1
     ) -> Path:
-        """Write the patch for these library items (None: no model, no cabinet) and remove old ones.
+        """Write the patch for these library items (None: no model, no cabinet).
 
         Raises NotFound, StorageError.
         """
@@ -42,28 +45,33 @@ class PatchWriter:
             normalise_gain_db=normalise_gain_db(loudness_db) if loudness_db is not None else 0.0,
             oversample=oversample,
         )
-        path = self._folder / f"{generation}.patch"
+        path = self.path_of(generation)
         temporary = self._folder / f".{generation}.tmp"
         try:
             temporary.write_bytes(data)
             temporary.rename(path)
         except OSError as error:
             raise StorageError(f"the sound could not be handed to the audio process: {error}") from error
-        self._forget_old(path)
         return path
 
     def _cabinet(self, identity: str, sample_rate_hz: int) -> npt.NDArray[np.float32]:
-        if self._ready is None or self._ready[:2] != (identity, sample_rate_hz):
+        key = (identity, sample_rate_hz)
+        found = self._cabinets.pop(key, None)
+        if found is None:
             samples, rate_hz = self._library.impulse_response(identity)
-            self._ready = (identity, sample_rate_hz, prepare_cabinet(samples, rate_hz, sample_rate_hz))
-        return self._ready[2]
+            found = prepare_cabinet(samples, rate_hz, sample_rate_hz)
+        self._cabinets[key] = found  # at the end: used last
+        while len(self._cabinets) > _CABINETS_KEPT:
+            del self._cabinets[next(iter(self._cabinets))]
+        return found
 
-    def _forget_old(self, newest: Path) -> None:
-        """By age, not by number: generations wrap, and files of an earlier panel count from anywhere."""
+    def path_of(self, generation: int) -> Path:
+        """Where the patch of this generation is, or will be."""
+        return self._folder / f"{generation}.patch"
+
+    def forget_all_but(self, kept: Collection[Path]) -> None:
+        """Remove every other patch file."""
         with contextlib.suppress(OSError):
-            for path in self._folder.glob(".*.tmp"):
-                path.unlink()
-            others = [path for path in self._folder.glob("*.patch") if path != newest]
-            others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-            for path in others[_KEPT - 1 :]:
-                path.unlink()
+            for path in self._folder.glob("*.patch"):
+                if path not in kept:
+                    path.unlink()

@@ -11,6 +11,7 @@ from types import FrameType
 from appliance import paths
 from appliance.bridge.server import PanelServer
 from appliance.library.store import Library
+from appliance.panel.hands_service import HandsBackend, HandsService
 from appliance.panel.panel import Panel
 
 log = logging.getLogger(__name__)
@@ -39,15 +40,41 @@ def run() -> None:
             controls=paths.controls_file(),
             status=paths.status_file(),
             patches=runtime / "patches",
+            tap=paths.tap_file(),
         )
-        server.start(panel)
+        hands = HandsService(panel.performer, panel.say, data / "controls.json")
+        server.start(HandsBackend(panel, hands))
+        hands.start()
         factory = threading.Thread(target=_add_factory_items, args=(panel,), name="panel-factory", daemon=True)
         factory.start()
+        ahead = threading.Thread(target=_prepare_ahead, args=(panel, stop), name="panel-ahead", daemon=True)
+        ahead.start()
+        levels = threading.Thread(target=_level_presets, args=(panel, stop), name="panel-levels", daemon=True)
+        levels.start()
         log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
         while not stop.wait(_TICK_S):
             panel.tick(time.monotonic())
+            hands.save()
         log.info("stopping")
+        hands.close()
+        ahead.join(timeout=2.0)
     panel.close()
+
+
+def _prepare_ahead(panel: Panel, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            panel.prepare_ahead(_TICK_S)
+        except Exception:
+            log.exception("the next presets could not be made ready; a change to them takes a moment longer")
+
+
+def _level_presets(panel: Panel, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            panel.level_presets(_TICK_S, lambda: not stop.is_set())
+        except Exception:
+            log.exception("presets could not be measured; they keep their own loudness")
 
 
 def _add_factory_items(panel: Panel) -> None:

@@ -14,15 +14,21 @@ from typing import Any
 from appliance.bridge.layout import Flag
 from appliance.errors import BadRequest
 from appliance.formats.description import Knob
+from appliance.panel.pitch_names import TUNINGS
 
 GATE_OFF_DB = -120.0
 RANGES: dict[str, tuple[float, float]] = {
     "input_gain_db": (-30.0, 30.0),
     "gate_threshold_db": (GATE_OFF_DB, 0.0),
+    "bass_db": (-12.0, 12.0),
+    "middle_db": (-12.0, 12.0),
+    "treble_db": (-12.0, 12.0),
     "level_db": (-60.0, 20.0),
+    "boost_db": (-12.0, 12.0),
+    "tuner_reference_hz": (430.0, 450.0),
 }
-SWITCHES = ("bypass", "mute", "normalise")
-SETTINGS = (*SWITCHES, *RANGES, "oversample", "knobs")
+SWITCHES = ("bypass", "mute", "normalise", "tuner_mutes")
+SETTINGS = (*SWITCHES, *RANGES, "oversample", "tuner_tuning", "knobs")
 OVERSAMPLING = (1, 2, 4)  # times the session's rate that the model runs at
 _REMEMBERED_MODELS = 1000  # with a library of that size, none is forgotten
 
@@ -31,6 +37,7 @@ _REMEMBERED_MODELS = 1000  # with a library of that size, none is forgotten
 class LiveState:
     """What outlives a power cut. `knobs`: model id → knob name → position, kept for models not chosen now too."""
 
+    preset: str | None = None  # the one recalled last; what follows may have been changed since
     model: str | None = None
     cabinet: str | None = None
     bypass: bool = False
@@ -38,8 +45,15 @@ class LiveState:
     normalise: bool = True
     input_gain_db: float = 0.0
     gate_threshold_db: float = GATE_OFF_DB
+    bass_db: float = 0.0
+    middle_db: float = 0.0
+    treble_db: float = 0.0
     level_db: float = 0.0
+    boost_db: float = 3.0  # what the boost adds while it is on
     oversample: int = 1  # one of OVERSAMPLING
+    tuner_reference_hz: float = 440.0
+    tuner_tuning: str = "standard"  # one of `pitch_names.TUNINGS`
+    tuner_mutes: bool = True
     knobs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
@@ -48,6 +62,18 @@ class LiveState:
         flags = Flag.BYPASS if self.bypass else Flag(0)
         flags |= Flag.MUTE if self.mute else Flag(0)
         return flags | (Flag.NORMALISE if self.normalise else Flag(0))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What lasts until the next preset, or until the plug is pulled."""
+
+    boost: bool = False
+    compare: bool = False  # the preset as it is stored is heard in place of what was changed
+    tuner: bool = False
+    scene: int = 0  # its number, from 1; 0: none
+    overlay: Mapping[str, float] = field(default_factory=dict)  # knobs that a scene or a morph holds elsewhere
+    place: int | None = None  # in the order of banks or the set list, gone to last
 
 
 def knob_positions(state: LiveState, knobs: Sequence[Knob]) -> dict[str, float]:
@@ -73,12 +99,18 @@ def with_settings(state: LiveState, wanted: Mapping[str, Any], knobs: Sequence[K
             if (number := _number(value)) is not None:
                 changes[name] = _clamp(number, *RANGES[name])
             else:
-                faults.append(f"{name} is a number of decibels, not {_shown(value)}")
+                what = "hertz" if name.endswith("_hz") else "decibels"
+                faults.append(f"{name} is a number of {what}, not {_shown(value)}")
         elif name == "oversample":
             if _is_oversampling(value):
                 changes[name] = value
             else:
                 faults.append(f"oversample is {', '.join(map(str, OVERSAMPLING))} times, not {_shown(value)}")
+        elif name == "tuner_tuning":
+            if isinstance(value, str) and value in TUNINGS:
+                changes[name] = value
+            else:
+                faults.append(f"there is no tuning {_shown(value)}{_did_you_mean(str(value), list(TUNINGS))}")
         elif name == "knobs":
             changes["knobs"] = _with_knobs(state, value, knobs, faults)
         else:
@@ -98,12 +130,16 @@ def from_json(content: Any) -> LiveState:
     if not isinstance(content, dict):
         return LiveState()
     fields: dict[str, Any] = {name: content[name] for name in SWITCHES if isinstance(content.get(name), bool)}
-    fields.update({name: content[name] for name in ("model", "cabinet") if isinstance(content.get(name), str)})
+    fields.update(
+        {name: content[name] for name in ("preset", "model", "cabinet") if isinstance(content.get(name), str)}
+    )
     for name, limits in RANGES.items():
         if (number := _number(content.get(name))) is not None:
             fields[name] = _clamp(number, *limits)
     if _is_oversampling(content.get("oversample")):
         fields["oversample"] = content["oversample"]
+    if isinstance(content.get("tuner_tuning"), str) and content["tuner_tuning"] in TUNINGS:
+        fields["tuner_tuning"] = content["tuner_tuning"]
     kept = content.get("knobs")
     if isinstance(kept, dict):
         fields["knobs"] = {

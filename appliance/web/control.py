@@ -20,8 +20,12 @@ blueprint = Blueprint("control", __name__, url_prefix="/api")
 MAX_NAME_CHARACTERS = 80
 MAX_ID_CHARACTERS = 128
 MAX_KNOBS = 16
-_SWITCHES = frozenset({"bypass", "mute", "normalise"})
-_AMOUNTS = frozenset({"input_gain_db", "gate_threshold_db", "level_db"})
+_SWITCHES = frozenset({"bypass", "mute", "normalise", "tuner_mutes"})
+_AMOUNTS = frozenset(
+    {"input_gain_db", "gate_threshold_db", "bass_db", "middle_db", "treble_db", "level_db", "boost_db"}
+    | {"tuner_reference_hz"}
+)
+_LISTS = ("models", "cabinets", "presets", "setlists")
 
 
 def bad(message: str) -> RefusedError:
@@ -30,7 +34,7 @@ def bad(message: str) -> RefusedError:
 
 
 def ask_panel(command: str, timeout_s: float = 5.0, **fields: Any) -> dict[str, Any]:
-    """One request to the panel: the state or the item it answers with. May block.
+    """One request to the panel: the state, or whatever else it answers with. May block.
 
     Raises RefusedError with the panel's own words, NotRunning when it is away.
     """
@@ -38,28 +42,32 @@ def ask_panel(command: str, timeout_s: float = 5.0, **fields: Any) -> dict[str, 
     status = str(reply.get("status", Status.INTERNAL.value))
     if status != Status.OK.value:
         raise RefusedError(status, str(reply.get("message") or "The panel refused and did not say why."))
-    answer: dict[str, Any] = reply.get("state") or reply.get("item") or {}
+    answers = (reply.get(name) for name in ("state", "item", "reading", "preflight", "riff"))
+    answer: dict[str, Any] = next((found for found in answers if found), {})
     return answer
 
 
 def without_lists(state: dict[str, Any]) -> dict[str, Any]:
-    """The state less the library, which is most of it: what goes back to the phone for each turn of a knob."""
-    return {key: value for key, value in state.items() if key not in ("models", "cabinets")}
+    """The state less the lists, which are most of it: what goes back to the phone for each turn of a knob."""
+    return {key: value for key, value in state.items() if key not in _LISTS}
 
 
-def _body() -> dict[str, Any]:
+def body_of() -> dict[str, Any]:
+    """The JSON object of the request. Raises RefusedError (400)."""
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
         raise bad('The request must be a JSON object, such as {"bypass": true}.')
     return body
 
 
-def _only(body: dict[str, Any], *names: str) -> None:
+def only(body: dict[str, Any], *names: str) -> None:
+    """No other fields than these. Raises RefusedError (400)."""
     if unknown := sorted(set(body) - set(names)):
         raise bad(f"Unknown field {unknown[0][:40]!r}. Known here: {', '.join(sorted(names))}.")
 
 
-def _identifier(value: Any, name: str) -> str:
+def identifier(value: Any, name: str) -> str:
+    """An id of the state. Raises RefusedError (400)."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_CHARACTERS:
         raise bad(f"{name} must be the id of an item, as in the state.")
     return value
@@ -77,7 +85,8 @@ def clean_name(value: Any) -> str:
     return name
 
 
-def _finite(value: Any, name: str) -> float:
+def finite(value: Any, name: str) -> float:
+    """A number that is one. Raises RefusedError (400)."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise bad(f"{name} must be a number.")
     return float(value)
@@ -85,7 +94,7 @@ def _finite(value: Any, name: str) -> float:
 
 def settings_from(body: dict[str, Any]) -> dict[str, Any]:
     """Fields of a `set` request, each of its right kind. Raises RefusedError (400) in words."""
-    _only(body, "knobs", "oversample", *_SWITCHES, *_AMOUNTS)
+    only(body, "knobs", "oversample", "tuner_tuning", *_SWITCHES, *_AMOUNTS)
     if not body:
         raise bad("Nothing to set.")
     wanted: dict[str, Any] = {}
@@ -95,15 +104,17 @@ def settings_from(body: dict[str, Any]) -> dict[str, Any]:
                 raise bad(f"{name} must be true or false.")
             wanted[name] = value
         elif name in _AMOUNTS:
-            wanted[name] = _finite(value, name)
+            wanted[name] = finite(value, name)
         elif name == "oversample":
             if isinstance(value, bool) or not isinstance(value, int):
                 raise bad("oversample must be 1, 2 or 4.")
             wanted[name] = value
+        elif name == "tuner_tuning":
+            wanted[name] = identifier(value, name)
         else:
             if not isinstance(value, dict) or len(value) > MAX_KNOBS:
                 raise bad(f"knobs must be an object of at most {MAX_KNOBS} names with their values.")
-            wanted["knobs"] = {knob: _finite(amount, f"Knob {knob[:40]}") for knob, amount in value.items()}
+            wanted["knobs"] = {knob: finite(amount, f"Knob {knob[:40]}") for knob, amount in value.items()}
     return wanted
 
 
@@ -116,35 +127,35 @@ def state() -> Response:
 @blueprint.post("/select")
 def select() -> Response:
     """Swap the model or the cabinet. Answers when the panel has it; the engine follows (compare generations)."""
-    body = _body()
-    _only(body, "model", "cabinet")
+    body = body_of()
+    only(body, "model", "cabinet")
     if len(body) != 1:
         raise bad("Name either a model or a cabinet.")
     if "model" in body:
-        return ok(without_lists(ask_panel("select", model=_identifier(body["model"], "model"))))
+        return ok(without_lists(ask_panel("select", model=identifier(body["model"], "model"))))
     cabinet = body["cabinet"]
-    chosen = None if cabinet is None else _identifier(cabinet, "cabinet")
+    chosen = None if cabinet is None else identifier(cabinet, "cabinet")
     return ok(without_lists(ask_panel("select", cabinet=chosen)))
 
 
 @blueprint.post("/set")
 def set_values() -> Response:
     """Switches, amounts in dB and knobs."""
-    return ok(without_lists(ask_panel("set", **settings_from(_body()))))
+    return ok(without_lists(ask_panel("set", **settings_from(body_of()))))
 
 
 @blueprint.post("/rename")
 def rename() -> Response:
     """Give an item another name."""
-    body = _body()
-    _only(body, "item", "name")
-    item = _identifier(body.get("item"), "item")
+    body = body_of()
+    only(body, "item", "name")
+    item = identifier(body.get("item"), "item")
     return ok(without_lists(ask_panel("rename", item=item, name=clean_name(body.get("name")))))
 
 
 @blueprint.post("/remove")
 def remove() -> Response:
     """Take an item out of the library."""
-    body = _body()
-    _only(body, "item")
-    return ok(without_lists(ask_panel("remove", item=_identifier(body.get("item"), "item"))))
+    body = body_of()
+    only(body, "item")
+    return ok(without_lists(ask_panel("remove", item=identifier(body.get("item"), "item"))))

@@ -44,7 +44,8 @@ class Subscription:
 
 
 class Hub:
-    """Topics: `state` (less the lists), `library` (the lists), `away` (the panel doesn't answer), `meters`."""
+    """Topics: `state` (less the lists), `library` (models, cabinets), `stage` (presets, set lists), `away` (the panel
+    doesn't answer), `meters`, and `tuner` while it is on."""
 
     def __init__(self, settings: WebSettings) -> None:
         self._settings = settings
@@ -52,6 +53,7 @@ class Hub:
         self._latest: dict[str, tuple[int, str]] = {}
         self._count = 0
         self._phones = 0
+        self._tuning = False
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -121,7 +123,7 @@ class Hub:
                     self._publish_state(state)
             except ApplianceError as error:
                 log.debug("%s", error)
-                self._withdraw("state", "library")
+                self._withdraw("state", "library", "stage")
                 self._publish("away", {"status": PANEL_AWAY, "message": PANEL_AWAY_WORDS}, only_changes=True)
                 self._stop.wait(PANEL_RETRY_S)
 
@@ -129,13 +131,28 @@ class Hub:
         self._withdraw("away")
         lists = {"models": state.get("models", []), "cabinets": state.get("cabinets", [])}
         self._publish("library", lists, only_changes=True)
+        stage = {"presets": state.get("presets", []), "setlists": state.get("setlists", [])}
+        self._publish("stage", stage, only_changes=True)
+        self._tuning = bool(state.get("tuner"))
         self._publish("state", without_lists(state) | {"demo": self._settings.demo})
 
     def _follow_status(self) -> None:
         reader = StatusReader(self._settings.status_file)
         meters = Meters()
+        client = PanelClient(self._settings.panel_socket, timeout_s=1.0)
         while not self._stop.wait(1 / METERS_PER_SECOND):
             with self._news:
                 watched = self._phones > 0
             if watched:
                 self._publish("meters", meters.read(reader.read(), time.monotonic()))
+            if watched and self._tuning:
+                self._publish_reading(client)
+
+    def _publish_reading(self, client: PanelClient) -> None:
+        try:
+            reading = client.request("tuner").get("reading")
+        except ApplianceError as error:
+            log.debug("%s", error)  # the other thread tells the phones
+            return
+        if reading is not None:
+            self._publish("tuner", reading, only_changes=True)

@@ -11,6 +11,8 @@ from appliance.bridge import layout
 BLOCKS: dict[str, type[ctypes.Structure]] = {
     "controls": layout.ControlsBlock,
     "payload": layout.ControlsPayload,
+    "prepared": layout.PreparedBlock,
+    "controls_memory": layout.ControlsMemory,
     "status": layout.StatusBlock,
     "tap": layout.TapHeader,
 }

@@ -29,7 +29,7 @@ def choose(page: Any, pedal: RunningPedal, name: str) -> None:
 
 
 def _settle(page: Any, pedal: RunningPedal, name: str) -> None:
-    page.wait_for_function("name => document.querySelector('#now-name').textContent === name", arg=name)
+    page.wait_for_function("name => document.querySelector('#now-kind').dataset.model === name", arg=name)
 
     def sounds() -> bool:
         state = pedal.state()

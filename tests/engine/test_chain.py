@@ -300,8 +300,9 @@ def publish(block: layout.ControlsBlock, payload: bytes, *, torn: bool = False) 
 
 
 def test_torn_controls_leave_the_last_good_ones_in_force() -> None:
-    block = layout.ControlsBlock()
-    playing = Pedal(RATE_HZ, 64, block)
+    memory = layout.ControlsMemory()
+    block = memory.controls
+    playing = Pedal(RATE_HZ, 64, memory)
     guitar = sine(300, 0.1)
     publish(block, controls(level_db=-6.0))
     playing.load_patch(patch(gain_model(1.0)))
@@ -350,8 +351,9 @@ def test_a_patch_for_another_rate_is_refused() -> None:
 def test_the_loader_brings_in_what_the_controls_ask_for(tmp_path: Path) -> None:
     import time
 
-    block, status = layout.ControlsBlock(), StatusBlock()
-    playing = Pedal(RATE_HZ, 64, block, status)
+    memory, status = layout.ControlsMemory(), StatusBlock()
+    block = memory.controls
+    playing = Pedal(RATE_HZ, 64, memory, status)
     playing.start_loader()
     guitar = sine(300, 0.02)
     file = tmp_path / "1.patch"
@@ -447,8 +449,9 @@ def test_an_absurd_sample_does_not_stay_in_the_meters() -> None:
 
 
 def test_controls_seen_before_their_payload_are_looked_at_again() -> None:
-    block = layout.ControlsBlock()
-    playing = Pedal(RATE_HZ, 64, block)
+    memory = layout.ControlsMemory()
+    block = memory.controls
+    playing = Pedal(RATE_HZ, 64, memory)
     guitar = sine(300, 0.1)
     publish(block, controls(level_db=0.0))
     playing.load_patch(patch(gain_model(1.0)))

@@ -100,6 +100,23 @@ def test_every_family_whole_and_damaged_passes_the_sanitizers(tmp_path: Path) ->
         files.append(str(patch))
     _exercise(program, 44_100, files)
 
+    _stomp(program.with_name("stomp"), tmp_path / "stomps")
+
+
+def _stomp(program: Path, folder: Path) -> None:
+    """Models of short and long memory in turn, changed faster than they load."""
+    folder.mkdir()
+    found = families()
+    for generation in range(1, 61):
+        name = ("linear", "fixed_leaky", "lstm", "general")[generation % 4]
+        patch = pack_patch(generation=generation, sample_rate_hz=RATE_HZ, model_blob=pack_model(found[name]))
+        (folder / f"{generation}.patch").write_bytes(patch)
+    done = subprocess.run([program, str(RATE_HZ), folder, "60"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "the last wanted sounds" in done.stdout
+    assert "failed 0" in done.stdout
+    assert int(done.stdout.split()[0]) >= 5
+
 
 def _exercise(program: Path, rate_hz: int, files: list[str]) -> None:
     done = subprocess.run([program, str(rate_hz), *files], capture_output=True, text=True, check=False)

@@ -110,7 +110,7 @@ def test_the_child_has_limits_and_never_imports_from_the_folder_of_the_file(tmp_
     done = subprocess.run(
         [sys.executable, "-P", "-c", look],
         cwd=tmp_path,
-        env=sandbox._environment(),
+        env=sandbox.environment(),
         capture_output=True,
         text=True,
         check=True,

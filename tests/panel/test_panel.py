@@ -8,7 +8,6 @@ import shutil
 import struct
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,80 +16,12 @@ import pytest
 
 from appliance import storage
 from appliance.bridge import layout
-from appliance.bridge.shared_memory import open_shared
 from appliance.errors import BadModelFile, BadRequest, NotAllowed, NotFound, StorageError
-from appliance.library.store import Library
 from appliance.panel import panel as panel_module
-from appliance.panel.panel import Panel
-from tests.library_files import write_cabinet, write_knobbed, write_linear
+from tests.library_files import write_cabinet, write_linear
+from tests.panel.bench import Bench
 
 _native = pytest.importorskip("appliance.engine._native", reason="the native engine is not built")
-
-
-@pytest.fixture(scope="module")
-def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library with a knobbed model, a plain one and two cabinets, to be copied."""
-    folder = tmp_path_factory.mktemp("stocked")
-    library = Library(folder / "data")
-    library.import_file(write_knobbed(folder / "OD DriveKnob.json"), name="OD")
-    library.import_file(write_linear(folder / "plain.nam"), name="Plain")
-    library.import_file(write_cabinet(folder / "one.wav", 1, 44_100), name="One")
-    library.import_file(write_cabinet(folder / "two.wav", 2), name="Two")
-    return folder / "data"
-
-
-class Bench:
-    """A panel with everything it touches in one folder."""
-
-    def __init__(self, folder: Path, stock: Path | None = None) -> None:
-        self.folder = folder
-        if stock is not None:
-            shutil.copytree(stock, folder / "data")
-        self.panel = self.switch_on()
-        self.ids = {item["name"]: item["id"] for kind in ("models", "cabinets") for item in self.state[kind]}
-
-    def switch_on(self) -> Panel:
-        self.panel = Panel(
-            library=Library(self.folder / "data"),
-            state_file=self.folder / "data" / "state.json",
-            controls=self.folder / "controls",
-            status=self.folder / "status",
-            patches=self.folder / "patches",
-        )
-        return self.panel
-
-    def ask(self, request: str, **fields: Any) -> dict[str, Any]:
-        return self.panel.answer({"id": 1, "request": request, **fields})
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return self.panel.state()
-
-    @property
-    def controls(self) -> layout.ControlsPayload:
-        block = layout.ControlsBlock.from_buffer_copy((self.folder / "controls").read_bytes())
-        assert layout.controls_checksum(block.sequence, bytes(block.payload)) == block.checksum
-        return block.payload
-
-    @property
-    def patch(self) -> bytes:
-        return Path(self.controls.patch_path.decode()).read_bytes()
-
-    def audio_says(self, **fields: Any) -> None:
-        block = layout.StatusBlock()
-        block.magic, block.version, block.sequence = layout.STATUS_MAGIC, layout.LAYOUT_VERSION, 2
-        for name, value in fields.items():
-            setattr(block, name, value)
-        memory = open_shared(self.folder / "status", layout.STATUS_BYTES, writable=True)
-        memory[: layout.STATUS_BYTES] = bytes(block)
-        memory.close()
-
-
-@pytest.fixture
-def bench(tmp_path: Path, stocked: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path, stocked)
-    yield made
-    made.panel.close()
 
 
 def play(patch: bytes, frames: int = 4800, rate_hz: int = 48_000) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -113,7 +44,9 @@ def test_an_empty_pedal_publishes_a_patch_that_passes_the_guitar_through(tmp_pat
 def test_the_state_has_the_fields_the_table_of_commands_names(bench: Bench) -> None:
     assert set(bench.state) == {
         "revision", "model", "cabinet", "generation", "bypass", "mute", "normalise", "input_gain_db",
-        "gate_threshold_db", "level_db", "oversample", "knobs", "models", "cabinets", "message",
+        "gate_threshold_db", "level_db", "oversample", "knobs", "models", "cabinets", "message", "preset", "edited",
+        "place", "bass_db", "middle_db", "treble_db", "boost_db", "tuner_reference_hz", "tuner_tuning", "tuner_mutes",
+        "boost", "compare", "tuner", "scene", "bank_size", "tonight", "presets", "setlists", "riff", "riff_words",
     }  # fmt: skip
     assert set(bench.state["models"][0]) == {
         "id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs", "loudness_db", "esr",

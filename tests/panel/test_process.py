@@ -137,7 +137,7 @@ def use():
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=use).start()
 process.run()
-banned = ("torch", "flask", "onnxruntime", "onnx", "waitress", "gpiozero", "soundfile", "scipy", "alsaaudio")
+banned = ("torch", "flask", "onnxruntime", "onnx", "waitress", "soundfile", "scipy", "alsaaudio")
 print([name for name in banned if name in sys.modules], "soxr" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)

@@ -100,6 +100,7 @@ class ScriptedPanel:
         self.news = threading.Condition()
         self.imports: Callable[[Path], dict[str, Any]] | None = None
         self.requests: list[dict[str, Any]] = []
+        self.reading: dict[str, Any] | None = None
         self.state: dict[str, Any] = {
             "revision": 1,
             "model": "m-drive",
@@ -124,6 +125,8 @@ class ScriptedPanel:
         with self.news:
             self.requests.append(asked)
         kind = asked["request"]
+        if kind == "tuner" and "on" not in asked:
+            return {"reading": self.reading}
         if kind == "import":
             assert self.imports is not None
             return {"item": self.imports(Path(asked["path"]))}

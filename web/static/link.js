@@ -4,7 +4,7 @@ const SILENT_MS = 4000; // meters come 15 times a second: this long without a wo
 const RETRY_MS = 1000;
 
 /**
- * Follow the pedal for ever. `handlers` has a function per topic (state, library, meters, away) and
+ * Follow the pedal for ever. `handlers` has a function per topic (state, library, stage, meters, tuner, away) and
  * `connection(boolean)`, called when the line comes or goes.
  */
 export function follow(handlers) {
@@ -21,7 +21,7 @@ export function follow(handlers) {
     if (source) source.close();
     heardAt = performance.now();
     source = new EventSource("/api/events");
-    for (const topic of ["state", "library", "meters", "away"]) {
+    for (const topic of ["state", "library", "stage", "meters", "tuner", "away"]) {
       source.addEventListener(topic, (event) => {
         heardAt = performance.now();
         report(true);

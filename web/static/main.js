@@ -1,10 +1,13 @@
 // The page: what the pedal says is drawn, what the player does is shown at once and sent.
 
+import { bookOnPage } from "./book.js";
 import { Dial } from "./dial.js";
 import { drawLists, markLists, sheetOnPage } from "./library.js";
 import { follow, latestOnly, post, upload } from "./link.js";
 import { listening } from "./listen.js";
 import { metersOnPage } from "./meters.js";
+import { bankOnPage } from "./stage.js";
+import { tunerOnPage } from "./tuner.js";
 import { decibels, modelWords } from "./words.js";
 
 const GATE_OFF_DB = -120; // what the pedal understands as no gate
@@ -14,6 +17,7 @@ const SETTLE_MS = 500; // what a hand has just moved isn't overruled by older ne
 const byId = (id) => document.getElementById(id);
 let state = null;
 let library = { models: [], cabinets: [] };
+let stage = { presets: [], setlists: [] };
 let meters = { audio: "absent", generation: 0, failed_generation: 0 };
 let wanted = {}; // model or cabinet tapped, until the panel has it
 let shownKnobs = "";
@@ -51,13 +55,16 @@ const FIXED = [
     words: (value) => (value <= GATE_LOWEST_DB ? "Off" : `${Math.round(value)} dB`.replace("-", "−")),
   },
   { name: "Level", key: "level_db", minimum: -40, maximum: 12, default: 0, step: 0.5, words: decibels },
+  ...["Bass", "Middle", "Treble"].map((name) => ({
+    name, key: `${name.toLowerCase()}_db`, minimum: -12, maximum: 12, default: 0, step: 0.5, words: decibels, place: "tone-knobs",
+  })),
 ];
 const fixedDials = FIXED.map((knob) => {
   const dial = new Dial(knob, (value) => {
     const isOff = knob.key === "gate_threshold_db" && value <= GATE_LOWEST_DB;
     touch(knob.key, { [knob.key]: isOff ? GATE_OFF_DB : value });
   });
-  byId("fixed-knobs").append(dial.element);
+  byId(knob.place || "fixed-knobs").append(dial.element);
   return dial;
 });
 
@@ -111,14 +118,22 @@ function render() {
   const now = chosen();
   const model = library.models.find((item) => item.id === now.model);
   const pending = pendingKind();
-  byId("now-name").textContent = model ? model.name : "No model";
-  byId("now-name").classList.toggle("long", Boolean(model) && model.name.length > 20);
-  byId("now-kind").textContent = model ? modelWords(model) : "The guitar passes unchanged";
-  document.title = model ? `${model.name} – Pedal` : "Pedal";
+  const preset = stage.presets.find((entry) => entry.id === state.preset);
+  const name = preset ? preset.name : model ? model.name : "No model";
+  const missing = now.model && !model ? "Its model is missing: the guitar is played dry" : "The guitar passes unchanged";
+  byId("now-name").textContent = name;
+  byId("now-name").classList.toggle("long", name.length > 20);
+  byId("now-name").classList.toggle("edited", Boolean(preset) && state.edited);
+  byId("now-kind").textContent = model ? [preset && model.name, modelWords(model)].filter(Boolean).join(" · ") : missing;
+  byId("now-kind").dataset.model = model ? model.name : "";
+  document.title = `${name} – Pedal`;
+  drawBank(state, stage);
+  book.draw(state, stage);
+  tuner.state(state);
   document.body.classList.toggle("swapping", pending === "model");
   renderBypass();
   renderKnobs(model);
-  FIXED.forEach((knob, index) => settled(knob.key) && fixedDials[index].show(Math.max(knob.minimum, state[knob.key])));
+  FIXED.forEach((knob, index) => settled(knob.key) && fixedDials[index].show(Math.max(knob.minimum, state[knob.key] ?? knob.default)));
   if (settled("normalise")) byId("normalise").checked = state.normalise;
   if (settled("oversample")) byId("oversample").value = String(state.oversample ?? 1);
   markLists(now, pending);
@@ -145,6 +160,10 @@ async function pick(choice) {
 }
 
 function step(by) {
+  if (stage.presets.length) {
+    act("action", { action: by > 0 ? "next-preset" : "previous-preset" });
+    return;
+  }
   const { models } = library;
   if (!state || !models.length) return;
   const at = models.findIndex((item) => item.id === chosen().model);
@@ -153,7 +172,11 @@ function step(by) {
 
 async function act(path, body) {
   try {
-    await post(path, body);
+    const answer = await post(path, body);
+    if ("revision" in answer) {
+      takeAnswer(answer);
+      render();
+    }
     return true;
   } catch (error) {
     toast(error.message);
@@ -198,6 +221,9 @@ async function takeIn(files) {
 }
 
 const openSheet = sheetOnPage(act);
+const book = bookOnPage(act, toast);
+const drawBank = bankOnPage(act, book.open);
+const tuner = tunerOnPage(act);
 const showMeters = metersOnPage();
 
 byId("previous").addEventListener("click", () => step(-1));
@@ -247,6 +273,13 @@ follow({
     library = news;
     drawLists(library, pick, openSheet);
     render();
+  },
+  stage(news) {
+    stage = news;
+    render();
+  },
+  tuner(news) {
+    tuner.reading(news);
   },
   meters(news) {
     const moved = news.generation !== meters.generation || news.failed_generation !== meters.failed_generation || news.audio !== meters.audio;

@@ -84,11 +84,11 @@ class PyPedal {
   PyPedal(int sample_rate_hz, int period_frames, nb::handle controls, nb::handle status, nb::handle tap) {
     if (sample_rate_hz < 8000 || sample_rate_hz > 384000) throw nb::value_error("sample rate: 8000 to 384000 Hz");
     if (period_frames < 1 || period_frames > 8192) throw nb::value_error("period: 1 to 8192 frames");
-    const auto* controls_block =
-        shared_block<const ControlsBlock>(controls, controls_, false, sizeof(ControlsBlock), "the controls memory");
+    const auto* controls_memory =
+        shared_block<const ControlsMemory>(controls, controls_, false, sizeof(ControlsMemory), "the controls memory");
     auto* status_block = shared_block<StatusBlock>(status, status_, true, sizeof(StatusBlock), "the status memory");
     auto* tap_block = shared_block<void>(tap, tap_, true, kTapBytes, "the tap memory");
-    pedal_ = std::make_unique<Pedal>(sample_rate_hz, period_frames, controls_block, status_block, tap_block);
+    pedal_ = std::make_unique<Pedal>(sample_rate_hz, period_frames, controls_memory, status_block, tap_block);
   }
 
   void configure_io(const std::string& capture_format, int capture_channels, int capture_channel,
@@ -163,6 +163,9 @@ nb::dict shared_memory_layout() {
     FIELD(ControlsPayload, input_gain_db);
     FIELD(ControlsPayload, gate_threshold_db);
     FIELD(ControlsPayload, level_db);
+    FIELD(ControlsPayload, bass_db);
+    FIELD(ControlsPayload, middle_db);
+    FIELD(ControlsPayload, treble_db);
     FIELD(ControlsPayload, knob_count);
     FIELD(ControlsPayload, knobs);
     FIELD(ControlsPayload, patch_path);
@@ -177,6 +180,21 @@ nb::dict shared_memory_layout() {
     FIELD(ControlsBlock, checksum);
     FIELD(ControlsBlock, payload);
     layout["controls"] = fields;
+  }
+  {
+    nb::dict fields;
+    fields["size"] = sizeof(PreparedBlock);
+    FIELD(PreparedBlock, sequence);
+    FIELD(PreparedBlock, checksum);
+    FIELD(PreparedBlock, patches);
+    layout["prepared"] = fields;
+  }
+  {
+    nb::dict fields;
+    fields["size"] = sizeof(ControlsMemory);
+    FIELD(ControlsMemory, controls);
+    FIELD(ControlsMemory, prepared);
+    layout["controls_memory"] = fields;
   }
   {
     nb::dict fields;

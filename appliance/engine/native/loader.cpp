@@ -1,5 +1,6 @@
 #include "loader.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -16,6 +17,10 @@ namespace {
 constexpr auto kLookEvery = std::chrono::milliseconds(3);
 constexpr auto kRetryAfter = std::chrono::seconds(1);
 constexpr std::streamoff kMaxPatchBytes = 64 << 20;
+constexpr uint32_t kEmpty = 0;
+// The panel numbers generations below these.
+constexpr uint32_t kBeingTaken = 0xFFFFFFFE;
+constexpr uint32_t kTaken = 0xFFFFFFFF;
 
 std::vector<char> read_file(const char* path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
@@ -30,16 +35,31 @@ std::vector<char> read_file(const char* path) {
 
 }  // namespace
 
-Loader::Loader(const ControlsBlock* controls, StatusBlock* status, int sample_rate_hz, int max_frames)
-    : controls_(controls), status_(status), sample_rate_hz_(sample_rate_hz), max_frames_(max_frames) {
+Loader::Loader(const ControlsMemory* controls, StatusBlock* status, int sample_rate_hz, int max_frames)
+    : controls_(controls != nullptr ? &controls->controls : nullptr),
+      prepared_(controls),
+      status_(status),
+      sample_rate_hz_(sample_rate_hz),
+      max_frames_(max_frames) {
   thread_ = std::thread([this] { run(); });
 }
 
 Loader::~Loader() {
   stop_ = true;
   thread_.join();
-  delete take();
+  for (Place& place : places_) drop(place);
   empty_bin();
+}
+
+Slot* Loader::take(uint32_t generation) noexcept {
+  for (Place& place : places_) {
+    uint32_t state = generation;
+    if (!place.state.compare_exchange_strong(state, kBeingTaken, std::memory_order_acq_rel)) continue;
+    Slot* slot = place.slot;
+    place.state.store(kTaken, std::memory_order_release);  // from here on the loader may use the place again
+    return slot;
+  }
+  return nullptr;
 }
 
 bool Loader::retire(Slot* slot) noexcept {
@@ -54,50 +74,126 @@ void Loader::empty_bin() noexcept {
   for (std::atomic<Slot*>& place : bin_) delete place.exchange(nullptr, std::memory_order_acq_rel);
 }
 
+bool Loader::Memory::has(uint32_t generation) const noexcept {
+  return std::find(last_.begin(), last_.end(), generation) != last_.end();
+}
+
 void Loader::run() {
   const FlushDenormals flush;
   while (!stop_) {
     empty_bin();
-    controls_.refresh();
-    const ControlsPayload wanted = controls_.payload();
-    if (wanted.generation != 0 && (wanted.generation != loaded_generation_ || is_time_to_retry())) {
-      loaded_generation_ = wanted.generation;
-      load(wanted);
-    }
-    std::this_thread::sleep_for(kLookEvery);
+    look();
+    sort_out();
+    if (const ControlsPayload* next = next_to_make())
+      make(*next);
+    else
+      std::this_thread::sleep_for(kLookEvery);
   }
+}
+
+void Loader::look() noexcept {
+  controls_.refresh();
+  prepared_.refresh();
+}
+
+// Notes what the audio thread took and frees what nobody will want.
+void Loader::sort_out() noexcept {
+  for (Place& place : places_) {
+    const uint32_t state = place.state.load(std::memory_order_acquire);
+    if (state == kTaken) {
+      done_.add(place.generation);
+      place.state.store(kEmpty, std::memory_order_release);
+    } else if (!is_called_for(place.generation)) {
+      drop(place);
+    }
+  }
+}
+
+void Loader::drop(Place& place) noexcept {
+  uint32_t state = place.generation;
+  // Where the exchange fails the place is empty, or the audio thread was quicker and owns the slot.
+  if (state != kEmpty && place.state.compare_exchange_strong(state, kEmpty, std::memory_order_acq_rel))
+    delete place.slot;
+}
+
+bool Loader::is_called_for(uint32_t generation) const noexcept {
+  if (generation == controls_.payload().generation) return true;
+  for (const ControlsPayload& patch : prepared_.patches())
+    if (patch.generation == generation) return true;
+  return false;
+}
+
+bool Loader::is_ready(uint32_t generation) const noexcept {
+  for (const Place& place : places_)
+    if (place.state.load(std::memory_order_acquire) != kEmpty && place.generation == generation) return true;
+  return false;
+}
+
+bool Loader::is_wanted_settled() const noexcept {
+  const uint32_t wanted = controls_.payload().generation;
+  return wanted == 0 || is_ready(wanted) || done_.has(wanted);
 }
 
 // Memory may be there again in a moment; what else is wrong with a patch stays wrong.
 bool Loader::is_time_to_retry() const noexcept {
-  return lacks_memory_ && std::chrono::steady_clock::now() >= retry_at_;
+  const uint32_t wanted = controls_.payload().generation;
+  return wanted != 0 && wanted == lacked_memory_ && std::chrono::steady_clock::now() >= retry_at_;
 }
 
-bool Loader::is_still_wanted(uint32_t generation) noexcept {
-  controls_.refresh();
-  return !stop_ && controls_.payload().generation == generation;
+const ControlsPayload* Loader::next_to_make() const noexcept {
+  if (!is_wanted_settled() || is_time_to_retry()) return &controls_.payload();
+  for (const ControlsPayload& patch : prepared_.patches()) {
+    const uint32_t generation = patch.generation;
+    if (generation == 0 || is_ready(generation) || done_.has(generation) || given_up_.has(generation)) continue;
+    return &patch;
+  }
+  return nullptr;
 }
 
-void Loader::load(const ControlsPayload& wanted) {
-  lacks_memory_ = false;
+// A patch being made ahead gives way to one that is wanted now.
+bool Loader::goes_on(uint32_t generation) noexcept {
+  look();
+  return !stop_ && (generation == controls_.payload().generation || (is_called_for(generation) && is_wanted_settled()));
+}
+
+void Loader::make(const ControlsPayload& called_for) {
+  const ControlsPayload wanted = called_for;  // the original changes while this one is being made
+  lacked_memory_ = 0;
   try {
     const std::vector<char> patch = read_file(wanted.patch_path);
     auto slot = std::make_unique<Slot>(patch.data(), patch.size(), sample_rate_hz_, max_frames_, nullptr);
     if (slot->generation() != wanted.generation) throw BadBlob("the patch file belongs to another change");
     slot->follow(wanted, true);
-    if (!slot->warm([this, &wanted] { return is_still_wanted(wanted.generation); })) return;
-    delete ready_.exchange(slot.release(), std::memory_order_acq_rel);  // the one before was never taken
-    if (status_ != nullptr) __atomic_store_n(&status_->failed_generation, 0, __ATOMIC_RELEASE);
+    if (slot->warm([this, &wanted] { return goes_on(wanted.generation); })) keep(std::move(slot));
   } catch (const std::bad_alloc&) {
-    lacks_memory_ = true;
+    lacked_memory_ = wanted.generation;
     retry_at_ = std::chrono::steady_clock::now() + kRetryAfter;
-    report_failure(wanted.generation, "not enough memory for this model");
+    fail(wanted.generation, "not enough memory for this model");
   } catch (const std::exception& error) {
-    report_failure(wanted.generation, error.what());
+    fail(wanted.generation, error.what());
   }
 }
 
-void Loader::report_failure(uint32_t generation, const char* why) noexcept {
+void Loader::keep(std::unique_ptr<Slot> slot) noexcept {
+  sort_out();  // what is called for may have changed meanwhile
+  for (Place& place : places_) {
+    if (place.state.load(std::memory_order_acquire) != kEmpty) continue;
+    place.generation = slot->generation();
+    place.slot = slot.release();
+    place.state.store(place.generation, std::memory_order_release);
+    uint32_t failed = place.generation;  // before, for lack of memory
+    if (status_ != nullptr)
+      __atomic_compare_exchange_n(&status_->failed_generation, &failed, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+    return;
+  }
+}
+
+void Loader::fail(uint32_t generation, const char* why) noexcept {
+  if (generation != controls_.payload().generation) {
+    given_up_.add(generation);  // should it be wanted after all, it is tried again and the failure told
+    return;
+  }
+  done_.add(generation);
   if (status_ == nullptr) return;
   std::snprintf(status_->message, sizeof status_->message, "%s", why);
   __atomic_store_n(&status_->failed_generation, generation, __ATOMIC_RELEASE);

@@ -23,11 +23,11 @@ int64_t now_ns() noexcept {
 
 }  // namespace
 
-Pedal::Pedal(int sample_rate_hz, int period_frames, const ControlsBlock* controls, StatusBlock* status, void* tap)
+Pedal::Pedal(int sample_rate_hz, int period_frames, const ControlsMemory* controls, StatusBlock* status, void* tap)
     : sample_rate_hz_(sample_rate_hz),
       period_frames_(period_frames),
-      controls_(controls),
-      controls_block_(controls),
+      controls_(controls != nullptr ? &controls->controls : nullptr),
+      controls_memory_(controls),
       status_(status),
       tap_(static_cast<TapHeader*>(tap)),
       fade_(static_cast<size_t>(kFadeMs * 0.001f * static_cast<float>(sample_rate_hz))),
@@ -133,12 +133,14 @@ void Pedal::begin_fade() noexcept {
     dispose(slot);
   }
   if (loader_ == nullptr || next_ != nullptr || leaving_ != nullptr) return;
-  next_ = loader_->take();
+  const uint32_t wanted = controls_.payload().generation;
+  if (wanted == 0 || (current_ != nullptr && current_->generation() == wanted)) return;
+  next_ = loader_->take(wanted);
   if (next_ == nullptr) return;
   faded_frames_ = 0;
   if (current_ != nullptr) next_->go_on_from(*current_);
-  // The knobs may have moved on while the patch was being made ready.
-  if (next_->generation() == controls_.payload().generation) next_->follow(controls_.payload(), true);
+  // The knobs may have moved on since the patch was made ready.
+  next_->follow(controls_.payload(), true);
 }
 
 // During a change both patches run and the gains of the two add up to one: the mix can never be louder, nor jump
@@ -224,7 +226,8 @@ void Pedal::dispose(Slot* slot) noexcept {
 }
 
 void Pedal::start_loader() {
-  if (loader_ == nullptr) loader_ = std::make_unique<Loader>(controls_block_, status_, sample_rate_hz_, period_frames_);
+  if (loader_ == nullptr)
+    loader_ = std::make_unique<Loader>(controls_memory_, status_, sample_rate_hz_, period_frames_);
 }
 
 void Pedal::stop_loader() {

@@ -23,7 +23,7 @@ struct PcmIo {
 class Pedal {
  public:
   // The three blocks may be null. status and tap are initialised here; this process is their only writer.
-  Pedal(int sample_rate_hz, int period_frames, const ControlsBlock* controls, StatusBlock* status, void* tap);
+  Pedal(int sample_rate_hz, int period_frames, const ControlsMemory* controls, StatusBlock* status, void* tap);
   ~Pedal();
 
   Pedal(const Pedal&) = delete;
@@ -72,7 +72,7 @@ class Pedal {
   int period_frames_;
   PcmIo io_;
   ControlsReader controls_;
-  const ControlsBlock* controls_block_;
+  const ControlsMemory* controls_memory_;
   StatusBlock* status_;
   TapHeader* tap_;
   float* tap_input_ = nullptr;

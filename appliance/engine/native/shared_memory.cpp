@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 namespace appliance {
 
@@ -21,6 +22,17 @@ constexpr std::array<uint32_t, 256> crc_table() {
 
 float finite_within(float value, float low, float high, float otherwise) {
   return std::isfinite(value) ? std::clamp(value, low, high) : otherwise;
+}
+
+void clamp(ControlsPayload& payload) noexcept {
+  payload.input_gain_db = finite_within(payload.input_gain_db, -60.0f, 40.0f, 0.0f);
+  payload.gate_threshold_db = finite_within(payload.gate_threshold_db, -120.0f, 0.0f, -120.0f);
+  payload.level_db = finite_within(payload.level_db, -90.0f, 40.0f, 0.0f);
+  for (float* band : {&payload.bass_db, &payload.middle_db, &payload.treble_db})
+    *band = finite_within(*band, -12.0f, 12.0f, 0.0f);
+  payload.knob_count = std::min<uint32_t>(payload.knob_count, 16);
+  for (float& knob : payload.knobs) knob = finite_within(knob, -100.0f, 100.0f, 0.0f);
+  payload.patch_path[kPatchPathBytes - 1] = '\0';
 }
 
 }  // namespace
@@ -41,6 +53,16 @@ uint32_t controls_checksum(uint32_t sequence, const ControlsPayload& payload) no
   return crc32(&whole, sizeof whole);
 }
 
+uint32_t prepared_checksum(const PreparedBlock& block) noexcept {
+  struct {
+    uint32_t sequence;
+    ControlsPayload patches[kPreparedPatches];
+  } whole;
+  whole.sequence = block.sequence;
+  std::copy(std::begin(block.patches), std::end(block.patches), whole.patches);
+  return crc32(&whole, sizeof whole);
+}
+
 bool ControlsReader::refresh() noexcept {
   if (block_ == nullptr) return false;
   const uint32_t sequence = __atomic_load_n(&block_->sequence, __ATOMIC_ACQUIRE);
@@ -53,22 +75,28 @@ bool ControlsReader::refresh() noexcept {
   if (controls_checksum(sequence, copy) != checksum) return false;
   sequence_ = sequence;
   payload_ = copy;
-  clamp();
+  clamp(payload_);
   return true;
 }
 
 void ControlsReader::set(const ControlsPayload& payload) noexcept {
   payload_ = payload;
-  clamp();
+  clamp(payload_);
 }
 
-void ControlsReader::clamp() noexcept {
-  payload_.input_gain_db = finite_within(payload_.input_gain_db, -60.0f, 40.0f, 0.0f);
-  payload_.gate_threshold_db = finite_within(payload_.gate_threshold_db, -120.0f, 0.0f, -120.0f);
-  payload_.level_db = finite_within(payload_.level_db, -90.0f, 40.0f, 0.0f);
-  payload_.knob_count = std::min<uint32_t>(payload_.knob_count, 16);
-  for (float& knob : payload_.knobs) knob = finite_within(knob, -100.0f, 100.0f, 0.0f);
-  payload_.patch_path[kPatchPathBytes - 1] = '\0';
+void PreparedReader::refresh() noexcept {
+  if (memory_ == nullptr) return;
+  const ControlsBlock& controls = memory_->controls;
+  if (controls.magic != kControlsMagic || controls.version != kLayoutVersion) return;
+  PreparedBlock found;
+  found.sequence = __atomic_load_n(&memory_->prepared.sequence, __ATOMIC_ACQUIRE);
+  if (found.sequence == copy_.sequence) return;
+  found.checksum = memory_->prepared.checksum;
+  std::memcpy(&found.patches, &memory_->prepared.patches, sizeof found.patches);
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  if (prepared_checksum(found) != found.checksum) return;
+  copy_ = found;
+  for (ControlsPayload& patch : copy_.patches) clamp(patch);
 }
 
 }  // namespace appliance

@@ -9,7 +9,8 @@ namespace appliance {
 constexpr int kPatchPathBytes = 512;
 constexpr int kMessageBytes = 256;
 constexpr uint32_t kTapFrames = 1u << 17;
-constexpr uint32_t kLayoutVersion = 1;
+constexpr uint32_t kLayoutVersion = 2;
+constexpr int kPreparedPatches = 4;
 constexpr uint32_t kControlsMagic = 0x4C544350;  // "PCTL"
 constexpr uint32_t kStatusMagic = 0x41545350;    // "PSTA"
 constexpr uint32_t kTapMagic = 0x50415450;       // "PTAP"
@@ -22,6 +23,9 @@ struct ControlsPayload {
   float input_gain_db = 0.0f;
   float gate_threshold_db = -120.0f;
   float level_db = 0.0f;
+  float bass_db = 0.0f;
+  float middle_db = 0.0f;
+  float treble_db = 0.0f;
   uint32_t knob_count = 0;
   float knobs[16] = {};
   char patch_path[kPatchPathBytes] = {};
@@ -33,6 +37,19 @@ struct ControlsBlock {
   uint32_t sequence;
   uint32_t checksum;
   ControlsPayload payload;
+};
+
+// Patches likely to be wanted next, each with the settings it would sound with; generation 0: an empty place.
+struct PreparedBlock {
+  uint32_t sequence;
+  uint32_t checksum;
+  ControlsPayload patches[kPreparedPatches];
+};
+
+// The controls file.
+struct ControlsMemory {
+  ControlsBlock controls;
+  PreparedBlock prepared;  // for the loader alone: the audio thread never looks here
 };
 
 struct StatusBlock {
@@ -80,6 +97,8 @@ uint32_t crc32(const void* data, size_t bytes) noexcept;
 // Of the sequence and the payload together: a new sequence seen before the payload that belongs to it does not fit.
 uint32_t controls_checksum(uint32_t sequence, const ControlsPayload& payload) noexcept;
 
+uint32_t prepared_checksum(const PreparedBlock& block) noexcept;
+
 // Follows the controls from one thread. Real-time safe.
 class ControlsReader {
  public:
@@ -91,11 +110,23 @@ class ControlsReader {
   void set(const ControlsPayload& payload) noexcept;
 
  private:
-  void clamp() noexcept;
-
   const ControlsBlock* block_;
   uint32_t sequence_ = 0;
   ControlsPayload payload_;
+};
+
+// Follows the prepared patches from one thread. Not for the audio thread: it copies kilobytes.
+class PreparedReader {
+ public:
+  explicit PreparedReader(const ControlsMemory* memory) : memory_(memory) {}
+
+  // A torn write leaves the last good copy in force and is looked at again.
+  void refresh() noexcept;
+  const ControlsPayload (&patches() const noexcept)[kPreparedPatches] { return copy_.patches; }
+
+ private:
+  const ControlsMemory* memory_;
+  PreparedBlock copy_ = {};
 };
 
 }  // namespace appliance

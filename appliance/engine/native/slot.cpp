@@ -17,7 +17,8 @@ Slot::Slot(const void* patch, size_t bytes, int sample_rate_hz, int max_frames, 
       level_(sample_rate_hz, 1.0f),
       knobs_(kMaxKnobs, Smoother(sample_rate_hz)),
       gate_(sample_rate_hz),
-      dc_block_(sample_rate_hz) {
+      dc_block_(sample_rate_hz),
+      tone_(sample_rate_hz) {
   BlobReader reader(patch, bytes);
   if (reader.u32() != kPatchMagic) throw BadBlob("this is not a patch");
   if (const uint32_t version = reader.u32(); version != kPatchVersion)
@@ -78,6 +79,7 @@ void Slot::follow(const ControlsPayload& controls, bool jump) noexcept {
   input_gain_.set_target(db_to_linear(controls.input_gain_db));
   level_.set_target(db_to_linear(controls.level_db) * normalise);
   gate_.set_threshold_db(controls.gate_threshold_db);
+  tone_.set_targets_db(controls.bass_db, controls.middle_db, controls.treble_db, jump);
   for (int knob = 0; knob < knob_count_; ++knob)
     if (knob < static_cast<int>(controls.knob_count)) knobs_[knob].set_target(controls.knobs[knob]);
   if (jump) {
@@ -107,6 +109,7 @@ bool Slot::process(const float* in, float* out, int frames) noexcept {
     for (int t = 0; t < frames; ++t) out[t] *= gate_gains_[t];
   if (silent_frames_ > 0) dc_block_.settle(out[frames - 1]);
   dc_block_.process(out, frames);
+  tone_.process(out, frames);
   // Behind the DC block, so that on silence it is fed true zeros: of a constant a transform makes a pattern of
   // rounding.
   if (cabinet_) cabinet_->process(out, out, frames);
@@ -133,6 +136,7 @@ void Slot::start_afresh() noexcept {
   if (cabinet_) cabinet_->reset();
   gate_.start();
   dc_block_.settle(0.0f);
+  tone_.reset();
   silent_frames_ = std::max(1, warm_up_frames() + cabinet_frames_);
 }
 

@@ -1,4 +1,5 @@
-// A patch made ready to sound: input gain → gate key → model → gate → DC block → cabinet → level.
+// A patch made ready to sound: input gain → gate key → model → gate → DC block → tone → cabinet →
+// level.
 #pragma once
 
 #include <functional>
@@ -9,6 +10,7 @@
 #include "played_model.hpp"
 #include "shared_memory.hpp"
 #include "stages.hpp"
+#include "tone.hpp"
 
 namespace appliance {
 
@@ -70,6 +72,7 @@ class Slot {
   std::vector<Smoother> knobs_;
   Gate gate_;
   DcBlock dc_block_;
+  Tone tone_;
   std::vector<float> gate_gains_;
   std::vector<float> knob_rows_;
   const float* knob_pointers_[kMaxKnobs] = {};

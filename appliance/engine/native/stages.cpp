@@ -8,16 +8,16 @@ Smoother::Smoother(int sample_rate_hz, float value) : share_(one_pole(2.0f, samp
   jump_to(value);
 }
 
-// Nearer than -100 dB is there: below that, float steps are too small for the filter to move on.
+// Nearer than -100 dB is there.
 void Smoother::snap() noexcept {
-  const float near = 1e-5f * std::max(1.0f, std::abs(target_));
+  const double near = 1e-5 * std::max(1.0, std::abs(target_));
   if (std::abs(value_ - target_) < near && std::abs(first_ - target_) < near) jump_to(target_);
 }
 
 void Smoother::fill(float* values, int frames) noexcept {
   for (int t = 0; t < frames; ++t) {
     if (is_settled()) {
-      std::fill(values + t, values + frames, target_);
+      std::fill(values + t, values + frames, static_cast<float>(target_));
       return;
     }
     values[t] = next();
@@ -31,7 +31,7 @@ void Smoother::apply(float* audio, int frames) noexcept {
     audio[t] *= next();
     snap();
   }
-  const float gain = target_;
+  const auto gain = static_cast<float>(target_);
   if (gain != 1.0f)
     for (; t < frames; ++t) audio[t] *= gain;
 }

@@ -23,18 +23,18 @@ class Smoother {
   void jump_to(float value) noexcept { target_ = first_ = value_ = value; }
 
   // From zero up to the target.
-  void rise() noexcept { first_ = value_ = 0.0f; }
+  void rise() noexcept { first_ = value_ = 0.0; }
 
   bool is_settled() const noexcept { return value_ == target_; }
-  float value() const noexcept { return value_; }
+  float value() const noexcept { return static_cast<float>(value_); }
 
   float next() noexcept {
     first_ += share_ * (target_ - first_);
     value_ += share_ * (first_ - value_);
-    return value_;
+    return static_cast<float>(value_);
   }
 
-  // Writes the next `frames` values. Once as near as floats resolve, the value is the target exactly.
+  // Writes the next `frames` values. Once near enough, the value is the target exactly.
   void fill(float* values, int frames) noexcept;
 
   // Multiplies a block by the gliding value.
@@ -43,10 +43,11 @@ class Smoother {
  private:
   void snap() noexcept;
 
-  float share_;
-  float target_ = 0.0f;
-  float first_ = 0.0f;
-  float value_ = 0.0f;
+  // In double precision: in single, two steps of rounding stop a glide short of its target.
+  double share_;
+  double target_ = 0.0;
+  double first_ = 0.0;
+  double value_ = 0.0;
 };
 
 // Noise gate: hears the signal before the model (clean, so that the decision is sure), closes what comes after it (so

@@ -1,4 +1,5 @@
-// Counts heap calls of the audio thread while the pedal plays, changes knobs and fades between patches.
+// Counts heap calls of the audio thread while the pedal plays, changes knobs and tone, and fades between patches, every
+// other one of which was made ready ahead.
 // allocations RATE_HZ FOLDER [bite]; FOLDER holds 1.patch, 2.patch … one for each generation: prints the count; with
 // `bite` one allocation is made on purpose.
 #include <cerrno>
@@ -69,22 +70,37 @@ void publish(ControlsBlock& block) {
   __atomic_store_n(&block.sequence, block.sequence + 1, __ATOMIC_RELEASE);
 }
 
+void name(ControlsPayload& payload, uint32_t generation, const char* folder) {
+  payload.generation = generation;
+  std::snprintf(payload.patch_path, sizeof payload.patch_path, "%s/%u.patch", folder, generation);
+}
+
 void want(ControlsBlock& block, uint32_t generation, const char* folder) {
-  block.payload.generation = generation;
-  std::snprintf(block.payload.patch_path, sizeof block.payload.patch_path, "%s/%u.patch", folder, generation);
+  name(block.payload, generation, folder);
   publish(block);
+}
+
+void prepare(ControlsMemory& memory, uint32_t generation, const char* folder) {
+  PreparedBlock& block = memory.prepared;
+  block.patches[0] = memory.controls.payload;
+  name(block.patches[0], generation, folder);
+  PreparedBlock next = block;
+  next.sequence += 1;
+  block.checksum = prepared_checksum(next);
+  __atomic_store_n(&block.sequence, next.sequence, __ATOMIC_RELEASE);
 }
 
 }  // namespace
 
 int main(int argument_count, char** arguments) {
   constexpr int kPeriod = 64;
-  auto controls = std::make_unique<ControlsBlock>();
+  auto memory = std::make_unique<ControlsMemory>();
+  ControlsBlock* controls = &memory->controls;
   controls->magic = kControlsMagic;
   controls->version = kLayoutVersion;
   auto status = std::make_unique<StatusBlock>();
   std::vector<uint64_t> tap((kTapBytes + 7) / 8);
-  Pedal pedal(std::atoi(arguments[1]), kPeriod, controls.get(), status.get(), tap.data());
+  Pedal pedal(std::atoi(arguments[1]), kPeriod, memory.get(), status.get(), tap.data());
   pedal.start_loader();
   controls->payload.knob_count = 1;
   controls->payload.gate_threshold_db = -50.0f;
@@ -96,6 +112,7 @@ int main(int argument_count, char** arguments) {
   for (int period = 0; period < 4000 && status->swaps < 12; ++period) {
     for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<uint8_t>(i * 31 + period);
     controls->payload.knobs[0] = static_cast<float>(period % 10) * 0.1f;
+    controls->payload.bass_db = static_cast<float>(period / 100 % 3) * 4.0f;
     publish(*controls);
     counting = true;
     pedal.process(in.data(), out.data(), kPeriod);
@@ -104,6 +121,7 @@ int main(int argument_count, char** arguments) {
       swaps = status->swaps;
       ++generation;
       want(*controls, generation, arguments[2]);
+      if (generation % 2 == 0) prepare(*memory, generation + 1, arguments[2]);
     }
     std::this_thread::sleep_for(std::chrono::microseconds(500));
   }
