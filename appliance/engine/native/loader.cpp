@@ -158,7 +158,7 @@ bool Loader::goes_on(uint32_t generation) noexcept {
 
 void Loader::make(const ControlsPayload& called_for) {
   const ControlsPayload wanted = called_for;  // the original changes while this one is being made
-  lacked_memory_ = 0;
+  if (lacked_memory_ == wanted.generation) lacked_memory_ = 0;
   try {
     const std::vector<char> patch = read_file(wanted.patch_path);
     auto slot = std::make_unique<Slot>(patch.data(), patch.size(), sample_rate_hz_, max_frames_, nullptr);
@@ -166,8 +166,10 @@ void Loader::make(const ControlsPayload& called_for) {
     slot->follow(wanted, true);
     if (slot->warm([this, &wanted] { return goes_on(wanted.generation); })) keep(std::move(slot));
   } catch (const std::bad_alloc&) {
-    lacked_memory_ = wanted.generation;
-    retry_at_ = std::chrono::steady_clock::now() + kRetryAfter;
+    if (wanted.generation == controls_.payload().generation) {
+      lacked_memory_ = wanted.generation;
+      retry_at_ = std::chrono::steady_clock::now() + kRetryAfter;
+    }
     fail(wanted.generation, "not enough memory for this model");
   } catch (const std::exception& error) {
     fail(wanted.generation, error.what());
