@@ -27,7 +27,9 @@ from appliance.training.networks.sizes import build, config_named
 from tests.models import guitarish
 
 KNOBS = (Knob("Gain", 0.0, 10.0, 4.0, heard=(0.0, 5.0, 10.0)), Knob("Tone", -1.0, 1.0, 0.0, heard=(-1.0, 1.0)))
-FACTS = Facts("Crunch", "CC0-1.0", (0.0125,), 12.5, 10.0, {"minutes": 10, "epochs": [{"esr": 0.1}, {"esr": 0.0125}]})
+FACTS = Facts(
+    "Crunch", "CC0-1.0", (0.0125,), 12.5, 10.0, summary={"minutes": 10, "epochs": [{"esr": 0.1}, {"esr": 0.0125}]}
+)
 
 
 def _trained(name: str, knob_count: int) -> Network:
