@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,21 @@ from typing import Any
 from appliance import storage
 from appliance.bridge import layout
 from appliance.bridge.status import StatusReader
-from appliance.errors import ApplianceError, BadRequest, NotAllowed, NotFound, StorageError
+from appliance.errors import ApplianceError, BadRequest, NotFound, StorageError
 from appliance.formats.description import Knob
 from appliance.library.presets import Preset, PresetBook
 from appliance.library.setlists import SetLists
 from appliance.library.store import Library
+from appliance.panel.box_requests import BoxRequests, identity
 from appliance.panel.levelling import Levelling
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
-from appliance.panel.preflight import fly
 from appliance.panel.preset_requests import PresetRequests
-from appliance.panel.recall import is_edited, likely_next, recalled, with_overlay
+from appliance.panel.recall import likely_next, recalled, with_overlay
 from appliance.panel.riff import RiffRecorder
 from appliance.panel.sounds import Settings, Sound, Sounds
 from appliance.panel.state import LiveState, Moment, from_json, knob_positions, to_json, with_settings
+from appliance.panel.telling import state_of
 from appliance.panel.tuner import Reading, Tuner
 
 STATE_SCHEMA = 1
@@ -66,10 +68,11 @@ class Panel:
         self._unsaved_since = 0.0
         self._save_failed = False
         self.tuner = Tuner(tap)
-        self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self._runs_at)
+        self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self.runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
         self._match_db = 0.0  # of the preset recalled last
         self.performer = PanelPerformer(self, status)
+        self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
@@ -88,12 +91,7 @@ class Panel:
             "state": lambda _: {},
             "select": self._select,
             "set": self._set,
-            "import": self._import,
-            "rename": self._rename,
-            "remove": self._remove,
-            "tuner": self._tuner,
-            "riff": self._record_riff,
-            "preflight": self._preflight,
+            **self._box_requests.handlers,
             **self._preset_requests.handlers,
         }
         handler = handlers.get(request["request"])
@@ -106,46 +104,7 @@ class Panel:
     def state(self) -> dict[str, Any]:
         """The whole state, as the table in `bridge/commands.py` has it."""
         with self._changed:
-            state, moment = self._state, self._moment
-            preset = self.preset
-            tonight = self.setlists.tonight
-            return {
-                "revision": self._revision,
-                "preset": state.preset,
-                "edited": preset is not None and is_edited(state, preset, self.knobs_of(state.model)),
-                "place": moment.place,
-                "model": state.model,
-                "cabinet": state.cabinet,
-                "generation": self._sounds.generation,
-                "bypass": state.bypass,
-                "mute": state.mute,
-                "normalise": state.normalise,
-                "input_gain_db": state.input_gain_db,
-                "gate_threshold_db": state.gate_threshold_db,
-                "bass_db": state.bass_db,
-                "middle_db": state.middle_db,
-                "treble_db": state.treble_db,
-                "level_db": state.level_db,
-                "boost_db": state.boost_db,
-                "oversample": state.oversample,
-                "tuner_reference_hz": state.tuner_reference_hz,
-                "tuner_tuning": state.tuner_tuning,
-                "tuner_mutes": state.tuner_mutes,
-                "boost": moment.boost,
-                "compare": moment.compare,
-                "tuner": moment.tuner,
-                "scene": moment.scene,
-                "riff": self.levelling.has_riff,
-                "riff_words": self.riff.words,
-                "knobs": knob_positions(self._heard(), self.knobs_of(self._heard().model)),
-                "bank_size": self.presets.bank_size,
-                "tonight": tonight.id if tonight else None,
-                "models": [item.to_state() for item in self.library.models()],
-                "cabinets": [item.to_state() for item in self.library.cabinets()],
-                "presets": [entry.to_json() for entry in self.presets.presets],
-                "setlists": [entry.to_json() for entry in self.setlists.lists],
-                "message": self._message,
-            }
+            return state_of(self, self._revision, self._message)
 
     @property
     def generation(self) -> int:
@@ -172,10 +131,10 @@ class Panel:
             wanted = self._state
             if "model" in fields:
                 self._match_db = 0.0 if fields["model"] != wanted.model else self._match_db
-                wanted = replace(wanted, model=self.library.model(_identity(fields["model"])).id)
+                wanted = replace(wanted, model=self.library.model(identity(fields["model"])).id)
             if "cabinet" in fields:
                 chosen = fields["cabinet"]
-                wanted = replace(wanted, cabinet=chosen and self.library.cabinet(_identity(chosen)).id)
+                wanted = replace(wanted, cabinet=chosen and self.library.cabinet(identity(chosen)).id)
             self._take(wanted, replace(self._moment, compare=False, scene=0, overlay={}))
             self._message = None
         return {}
@@ -197,58 +156,6 @@ class Panel:
                 moment = replace(moment, compare=False)  # a hand on a knob means the sound that it turns
             if wanted != self._state or moment != self._moment:
                 self._take(wanted, moment)
-
-    def _import(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        path, name = fields.get("path"), fields.get("name")
-        if not isinstance(path, str) or not path or "\0" in path:
-            raise BadRequest("import takes the path of a file")
-        if name is not None and not isinstance(name, str):
-            raise BadRequest("a name is text")
-        item = self.library.import_file(Path(path), name=name)  # seconds: without the lock
-        self.tell()
-        return {"item": item.to_state()}
-
-    def _rename(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        name = fields.get("name")
-        if not isinstance(name, str) or not name.strip():
-            raise BadRequest("rename takes an item and its new name")
-        self.library.rename(_identity(fields.get("item")), name)
-        self.tell()
-        return {}
-
-    def _remove(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        identity = _identity(fields.get("item"))
-        with self._changed:
-            if identity in (self._state.model, self._state.cabinet):
-                raise NotAllowed("it is in use: choose another one first, then remove it")
-            self.library.remove(identity)
-        self.tell()
-        return {}
-
-    def _tuner(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        if not set(fields) <= {"on"} or not isinstance(fields.get("on", True), bool):
-            raise BadRequest("tuner takes on, true or false, or nothing: then it tells what is played")
-        if "on" in fields:
-            self.hold(replace(self._moment, tuner=fields["on"]))
-            return {}
-        return {"reading": self.reading.to_json()}
-
-    def _record_riff(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        if fields != {"do": "record"}:
-            raise BadRequest('riff takes "do": "record"')
-        self.riff.start()
-        return {}
-
-    def _preflight(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        if not set(fields) <= {"setlist"}:
-            raise BadRequest("preflight takes a set list by its id, null for every preset, or nothing for tonight's")
-        chosen = self.setlists.tonight
-        if "setlist" in fields:
-            chosen = self.setlists.get(_identity(fields["setlist"])) if fields["setlist"] is not None else None
-        listed = chosen.presets if chosen else [preset.id for preset in self.presets.presets]
-        found = [preset for preset in map(self.presets.find, listed) if preset is not None]
-        what = chosen.name if chosen else "the banks"
-        return {"preflight": fly(found, what, self.library, self.levelling, *self._runs_at())}
 
     @property
     def reading(self) -> Reading:
@@ -298,6 +205,10 @@ class Panel:
                 raise
             self._note_change()
         self._ahead.set()
+
+    def held(self) -> AbstractContextManager[bool]:
+        """The panel's lock: nothing changes meanwhile."""
+        return self._changed
 
     def hold(self, moment: Moment) -> None:
         """Change what is on for the moment."""
@@ -418,7 +329,8 @@ class Panel:
 
     # ---- with the lock held ----
 
-    def _heard(self) -> LiveState:
+    @property
+    def heard(self) -> LiveState:
         """The state as it is to sound: the stored preset while comparing, else with what a scene or morph holds."""
         preset = self.preset
         if self._moment.compare and preset is not None:
@@ -448,7 +360,7 @@ class Panel:
         before = self._state, self._moment
         self._state, self._moment = state, moment
         try:
-            self._sounds.play(self._sound_of(self._heard()))
+            self._sounds.play(self._sound_of(self.heard))
         except ApplianceError:
             self._state, self._moment = before
             raise
@@ -461,7 +373,7 @@ class Panel:
 
     def _play(self) -> None:
         """Ask for what is to sound; whatever can't be had is left out, and the message says so."""
-        heard = self._heard()
+        heard = self.heard
         left = self._sound_of(heard)
         missing = self._missing_words(heard)
         try:
@@ -493,7 +405,7 @@ class Panel:
                 continue
 
     def _publish(self) -> None:
-        settings = self._settings_of(self._heard())
+        settings = self._settings_of(self.heard)
         boost_db = self._state.boost_db if self._moment.boost else 0.0
         match_db = self._match_db if self._state.normalise else 0.0
         mute = layout.Flag.MUTE if self._moment.tuner and self._state.tuner_mutes else layout.Flag(0)
@@ -501,7 +413,7 @@ class Panel:
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
 
-    def _runs_at(self) -> tuple[int, int]:
+    def runs_at(self) -> tuple[int, int]:
         """Rate in Hz and frames of a period."""
         found = StatusReader(self._status_file).read()  # of its own: for other threads
         frames = found.period_frames if found is not None else 0
@@ -557,9 +469,3 @@ def _is_of_the_preset(one: LiveState, other: LiveState) -> bool:
     """Whether two states differ in what a preset holds."""
     box = {"bypass", "mute", "normalise", "tuner_mutes", "tuner_tuning", "tuner_reference_hz"}
     return any(getattr(one, name) != getattr(other, name) for name in vars(one) if name not in box)
-
-
-def _identity(value: Any) -> str:
-    if not isinstance(value, str):
-        raise BadRequest(f"an id is text, not {value!r:.40}")
-    return value

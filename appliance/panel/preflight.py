@@ -81,7 +81,7 @@ def _verdict(preset: Preset, library: Library, levelling: Levelling, rate_hz: in
 
 
 def _judged(found: Trial, load: float, period_frames: int) -> tuple[bool, str]:
-    takes = f"{100 * load:.0f} % of a period of {period_frames} frames"
+    takes = f"{100 * load:.{1 if load < 0.0995 else 0}f} % of a period of {period_frames} frames"
     if found.bad_blocks:
         return False, f"Its model gave no numbers in {found.bad_blocks} blocks: choose another one, or train it again."
     if load > MOST_LOAD:

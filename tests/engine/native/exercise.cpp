@@ -95,6 +95,8 @@ void exercise_patch(const std::vector<uint8_t>& patch, int rate_hz, std::mt19937
     if (round % 50 == 20) pedal.swap_patch(patch.data(), patch.size());
     controls.knobs[0] = static_cast<float>(round % 10) * 0.1f;
     controls.flags = static_cast<uint32_t>(round % 8);
+    controls.bass_db = static_cast<float>(round % 7) * 4.0f - 12.0f;
+    controls.treble_db = static_cast<float>(round % 3) * 6.0f;
     pedal.set_controls(controls);
   }
 }
