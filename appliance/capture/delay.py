@@ -39,7 +39,8 @@ _MAX_FALL = 8.0  # nepers
 
 @dataclass(frozen=True)
 class Delay:
-    """frames: wet is later than dry by so many (a fraction; negative: it is ahead). sign: -1 for inverted polarity, 0 if not clear.
+    """frames: wet is later than dry by so many (a fraction; negative: it is ahead). sign: -1 for inverted polarity,
+    0 if not clear.
 
     ratio, distinct: how far the peak stands out of all the rest, and of the next one.
     margin_frames: how much earlier the start of the device's answer may lie, since files without highs can't show it.
@@ -92,7 +93,8 @@ def rough_anywhere(dry: Float32, wet: Float32, rate_hz: int) -> Delay:
 def _levels(audio: Float32) -> Float64:
     """Amplitude in steps of 1024 frames."""
     steps = audio[: len(audio) // 1024 * 1024].reshape(-1, 1024)
-    return np.sqrt(np.mean(steps.astype(np.float64) ** 2, axis=1))
+    levels: Float64 = np.sqrt(np.mean(steps.astype(np.float64) ** 2, axis=1))
+    return levels
 
 
 def rough_delay(dry: Float32, wet: Float32, reach_frames: int) -> Delay:

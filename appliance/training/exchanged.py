@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,7 @@ def exchanged_takes(knobs: tuple[Knob, ...], takes: Sequence[Take]) -> list[str]
 
 
 def _path(features: Sequence[Float64]) -> float:
-    return float(sum(np.linalg.norm(a - b) for a, b in zip(features, features[1:], strict=False)))
+    return float(sum(np.linalg.norm(a - b) for a, b in pairwise(features)))
 
 
 def _features(take: Take) -> Float64:
@@ -52,7 +52,7 @@ def _features(take: Take) -> Float64:
     windows = take.wet[:frames].reshape(-1, _WINDOW_FRAMES) * np.hanning(_WINDOW_FRAMES)
     power = np.mean(np.abs(np.fft.rfft(windows)) ** 2, axis=0)
     edges = np.unique(np.geomspace(4, len(power), _BANDS + 1).astype(int))
-    bands = [power[a:b].sum() for a, b in zip(edges, edges[1:], strict=False)]
+    bands = [power[a:b].sum() for a, b in pairwise(edges.tolist())]
     levels_db = 10 * np.log10(np.mean(windows**2, axis=1) + 1e-9)
     spread = np.percentile(levels_db, [25, 50, 75, 95])
     features: Float64 = np.concatenate([10 * np.log10(np.array(bands) + 1e-9), spread])
