@@ -26,14 +26,16 @@ def exchanged_takes(knobs: tuple[Knob, ...], takes: Sequence[Take]) -> list[str]
     order = sorted(range(len(takes)), key=lambda i: takes[i].knobs[0])
     features = [_features(takes[i]) for i in order]
     usual = _path(features)
-    best, pair = usual, None
+    lengths = {}
     for a, b in combinations(range(len(features)), 2):
         swapped = list(features)
         swapped[a], swapped[b] = swapped[b], swapped[a]
-        if (length := _path(swapped)) < best:
-            best, pair = length, (a, b)
-    if pair is None or best > _MUCH_SHORTER * usual:
+        lengths[a, b] = _path(swapped)
+    best = min(lengths.values())
+    if best > _MUCH_SHORTER * usual:
         return []
+    # A row and its mirror image are as long as each other: the pair nearer together is the likelier mistake.
+    pair = min((pair for pair in lengths if lengths[pair] < best * 1.01), key=lambda pair: pair[1] - pair[0])
     first, second = (takes[order[i]] for i in pair)
     (knob,) = knobs
     return [
