@@ -29,10 +29,10 @@ _TRIES = 4
 _SIGN_RATIO = 1.4  # of the higher peak over the lower; less is no clear sign
 _ROUGH_SMOOTH_HZ_FRAMES = 16_000  # whitened over about 3 Hz at 48 kHz: finer than the partials of a note
 _WHITE_FLOOR = 1e-4
-_BAND_MARGIN = 0.2
-_MAX_MARGIN_FRAMES = 3
+_MAX_MARGIN_FRAMES = 4
 _SMOOTH_OCTAVES = 1 / 6
-_MIN_COHERENCE = 0.4
+_MIN_COHERENCES = (0.4, 0.5, 0.6, 0.7, 0.8)
+_STEPS = 8  # of a frame
 _EDGE = 0.7  # the slope that is carried on is the one over the last half octave
 _MAX_FALL = 8.0  # nepers
 
@@ -67,7 +67,9 @@ def find_delay(dry: Float32, wet: Float32, rate_hz: int) -> Delay:
     if not rough.is_common:
         return rough
     whole = round(rough.frames)
-    frames, sign, margin = fine_delay(*overlapping(dry, wet, whole))
+    frames, sign = fine_delay(*overlapping(dry, wet, whole))
+    # A peak that lies later than the start: the device rounds edges off, and its start is less sure.
+    margin = 1 + int(np.clip(round((-frames - 3) / 2), 0, _MAX_MARGIN_FRAMES))
     return Delay(whole + frames, sign, rough.ratio, rough.distinct, margin)
 
 
@@ -128,26 +130,32 @@ def overlapping(dry: Float32, wet: Float32, shift_frames: int) -> tuple[Float32,
     return dry[:frames], wet[:frames]
 
 
-def fine_delay(dry: Float32, wet: Float32) -> tuple[float, int, int]:
-    """(frames, sign, margin in frames) of two files that are aligned to within _FINE_REACH_FRAMES."""
+def fine_delay(dry: Float32, wet: Float32) -> tuple[float, int]:
+    """(frames, sign) of two files that are aligned to within _FINE_REACH_FRAMES.
+
+    How far up the files agree is a matter of opinion; of several, the one that gives the earliest start is taken, for
+    early is harmless.
+    """
     response, weight = linear_response(dry, wet)
-    flat = response / minimum_phase(np.abs(response), weight)
-    phase_only = weight * flat / np.maximum(np.abs(flat), 1e-30)
-    up = 8  # eighths of a frame
-    size = 2 * (len(phase_only) - 1)
-    padded = np.zeros(size * up // 2 + 1, dtype=np.complex128)
-    padded[: len(phase_only)] = phase_only
-    correlation = np.fft.irfft(padded, size * up)
-    reach = _FINE_REACH_FRAMES * up
-    lags = np.concatenate((correlation[-reach:], correlation[: reach + 1]))
-    peak = int(np.argmax(np.abs(lags)))
-    band = max(_last_known(weight), 1) / (len(weight) - 1) / 2  # of the rate
-    margin = int(np.clip(round(_BAND_MARGIN / band), 1, _MAX_MARGIN_FRAMES))
+    frames = min(_phase_delay(response, weight, coherence) for coherence in _MIN_COHERENCES)
     # The sign is that of the bulk of the energy; the highs of a device with many stages may have another.
-    energy = np.fft.irfft(response * weight / np.maximum(np.abs(response), 1e-30), size)
-    up_peak, down_peak = float(energy.max()), -float(energy.min())
-    sign = 0 if max(up_peak, down_peak) < _SIGN_RATIO * min(up_peak, down_peak) else 1 if up_peak > down_peak else -1
-    return (peak - reach) / up, sign, margin
+    energy = np.fft.irfft(response * weight / np.maximum(np.abs(response), 1e-30))
+    up, down = float(energy.max()), -float(energy.min())
+    sign = 0 if max(up, down) < _SIGN_RATIO * min(up, down) else 1 if up > down else -1
+    return frames, sign
+
+
+def _phase_delay(response: Complex128, weight: Float64, min_coherence: float) -> float:
+    """The delay that is left once the minimum phase is taken out."""
+    flat = response / minimum_phase(np.abs(response), weight, min_coherence)
+    phase_only = weight * flat / np.maximum(np.abs(flat), 1e-30)
+    size = 2 * (len(phase_only) - 1) * _STEPS
+    padded = np.zeros(size // 2 + 1, dtype=np.complex128)
+    padded[: len(phase_only)] = phase_only
+    correlation = np.fft.irfft(padded, size)
+    reach = _FINE_REACH_FRAMES * _STEPS
+    lags = np.concatenate((correlation[-reach:], correlation[: reach + 1]))
+    return (int(np.argmax(np.abs(lags))) - reach) / _STEPS
 
 
 def linear_response(dry: Float32, wet: Float32) -> tuple[Complex128, Float64]:
@@ -173,7 +181,7 @@ def linear_response(dry: Float32, wet: Float32) -> tuple[Complex128, Float64]:
     return response, coherence
 
 
-def minimum_phase(magnitude: Float64, weight: Float64) -> Complex128:
+def minimum_phase(magnitude: Float64, weight: Float64, min_coherence: float) -> Complex128:
     """The minimum-phase spectrum of a magnitude on the bins of a real FFT (by its real cepstrum).
 
     Where weight is small the magnitude is not known and is carried on from its neighbours.
@@ -181,7 +189,7 @@ def minimum_phase(magnitude: Float64, weight: Float64) -> Complex128:
     bins = np.arange(len(magnitude))
     trust = np.maximum(weight, 1e-6) ** 2
     smooth = _over_octaves(np.log(np.maximum(magnitude, 1e-12)), trust)
-    last = _last_known(weight)
+    last = _last_known(weight, min_coherence)
     if last > 0:
         edge = slice(max(1, int(last * _EDGE)), last + 1)
         octaves = np.log2(np.maximum(bins, 1) / last)
@@ -206,9 +214,9 @@ def _over_octaves(values: Float64, trust: Float64) -> Float64:
     return mean
 
 
-def _last_known(weight: Float64) -> int:
+def _last_known(weight: Float64, min_coherence: float) -> int:
     """The highest bin at which the files agree; 0 if they nowhere do."""
-    known = np.flatnonzero(_over_octaves(weight, np.ones(len(weight))) > _MIN_COHERENCE)
+    known = np.flatnonzero(_over_octaves(weight, np.ones(len(weight))) > min_coherence)
     return int(known[-1]) if len(known) else 0
 
 
