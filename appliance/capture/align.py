@@ -14,7 +14,6 @@ from appliance.capture.layout import Layout
 Float32 = npt.NDArray[np.float32]
 
 SAFETY_FRAMES = 1  # early is harmless, late would ask the network to look ahead (as in NAM's trainer)
-_DELAY_NOISE_FRAMES = 0.25  # a delay of a whole frame must not be rounded down
 _BLIP_REACH_S = 0.006
 _BLIP_NOISE_S = 0.05
 _ONSET = 0.05  # of the answer's peak: where a cabinet's answer starts to rise
@@ -46,9 +45,9 @@ class Alignment:
 
 
 def align(dry: Float32, wet: Float32, rate_hz: int, layout: Layout | None) -> Alignment | None:
-    """None when the two have nothing in common. Whole frames are shifted; only a drifting clock is resampled away.
+    """None when the two have nothing in common, or too little to tell the frame.
 
-    May block (some seconds for three minutes).
+    Whole frames are shifted; only a drifting clock is resampled away. May block (some seconds for three minutes).
     """
     delay = find_delay(dry, wet, rate_hz)
     taken_out = None
@@ -71,7 +70,9 @@ def align(dry: Float32, wet: Float32, rate_hz: int, layout: Layout | None) -> Al
     blip = None if layout is None else blip_delay(dry, wet, rate_hz, layout, round(delay.frames))
     if blip is not None and -_MAX_BLIP_LEAD_FRAMES <= delay.frames - blip <= _MAX_BLIP_LEAD_FRAMES:
         return Alignment(wet, int(np.floor(blip)) - SAFETY_FRAMES, delay, blip, taken_out)
-    return Alignment(wet, int(np.floor(delay.frames + _DELAY_NOISE_FRAMES)) - SAFETY_FRAMES, delay, None, taken_out)
+    if not delay.is_clear:
+        return None
+    return Alignment(wet, round(delay.frames) - SAFETY_FRAMES, delay, None, taken_out)
 
 
 def without_drift(wet: Float32, rate_hz: int, per_frame: float) -> Float32:

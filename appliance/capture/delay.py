@@ -20,6 +20,7 @@ Float64 = npt.NDArray[np.float64]
 MAX_DELAY_S = 1.25  # looked for either way
 COMMON_RATIO = 20.0  # of the peak over the rest; strangers reach 11, or 21 where each is one long note
 DISTINCT_RATIO = 2.0  # of the peak over the next one far off; strangers reach 1.9
+CLEAR_SNR = 2.0  # music has 3 and more, a single sustained note 1.2
 _PEAK_REACH_FRAMES = 500
 _STRETCH_S = 20.0
 _TRIES = 4
@@ -32,18 +33,25 @@ class Delay:
     """frames: wet is later than dry by so many (a fraction; negative: it is ahead). sign: -1 for inverted polarity,
     0 if not clear.
 
-    ratio, distinct: how far the peak stands out of all the rest, and of the next one.
+    ratio, distinct: how far the peak stands out of all the rest, and of the next one. snr: as of `pure_delay`; 0 where
+    that was not asked.
     """
 
     frames: float
     sign: int
     ratio: float
     distinct: float
+    snr: float = 0.0
 
     @property
     def is_common(self) -> bool:
         """Whether dry and wet belong together at all."""
         return self.ratio >= COMMON_RATIO and self.distinct >= DISTINCT_RATIO
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the frame is known, and not only that they belong together."""
+        return self.snr >= CLEAR_SNR
 
 
 def find_delay(dry: Float32, wet: Float32, rate_hz: int) -> Delay:
@@ -55,8 +63,8 @@ def find_delay(dry: Float32, wet: Float32, rate_hz: int) -> Delay:
     if not rough.is_common:
         return rough
     whole = round(rough.frames)
-    frames, sign = pure_delay(*overlapping(dry, wet, whole))
-    return Delay(whole + frames, sign, rough.ratio, rough.distinct)
+    frames, sign, snr = pure_delay(*overlapping(dry, wet, whole))
+    return Delay(whole + frames, sign, rough.ratio, rough.distinct, snr)
 
 
 def rough_anywhere(dry: Float32, wet: Float32, rate_hz: int) -> Delay:

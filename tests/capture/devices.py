@@ -16,7 +16,7 @@ from appliance.paths import assets
 
 Float32 = npt.NDArray[np.float32]
 RATE_HZ = 48_000
-CABINET = "4x12 Closed"
+CABINETS = ("4x12 Closed", "1x12 Open")
 
 
 @cache
@@ -39,20 +39,30 @@ def played(model: str, audio: Float32, knob: float = 0.7) -> Float32:
 
 
 @cache
-def lead() -> Float32:
-    """The guitar through the most distorted of the models."""
-    return played("lead-100", guitar())
+def guitar_through(model: str) -> Float32:
+    """The guitar through a factory model, or through a wire."""
+    return guitar() if model == "wire" else played(model, guitar())
 
 
 @cache
+def signal_through(model: str) -> Float32:
+    """The capture signal through a factory model."""
+    return played(model, signal())
+
+
+def lead() -> Float32:
+    """The guitar through the most distorted of the models."""
+    return guitar_through("lead-100")
+
+
 def crunch() -> Float32:
     """The guitar through a milder one."""
-    return played("crunch-50", guitar())
+    return guitar_through("crunch-50")
 
 
-def through_cabinet(audio: Float32) -> Float32:
+def through_cabinet(audio: Float32, cabinet: str = CABINETS[0]) -> Float32:
     """Filtered by a cabinet whose first tap is not zero."""
-    response = soundfile.read(assets("models") / "cabinets" / f"{CABINET}.wav", dtype="float32")[0]
+    response = soundfile.read(assets("models") / "cabinets" / f"{cabinet}.wav", dtype="float32")[0]
     size = 1 << (len(audio) + len(response)).bit_length()
     filtered = np.fft.irfft(np.fft.rfft(audio, size) * np.fft.rfft(response, size), size)[: len(audio)]
     return (filtered * 0.5 / np.abs(filtered).max()).astype(np.float32)
