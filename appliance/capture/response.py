@@ -19,7 +19,7 @@ Complex128 = npt.NDArray[np.complex128]
 
 REACH_FRAMES = 192  # how far off the files may still be
 _WINDOW_FRAMES = 1 << 13
-_MAX_WINDOWS = 1200
+_MAX_WINDOWS = 600
 _LEVEL_BINS = 16  # to either side: levels are smoothed over some 200 Hz
 _SILENCE = 1e-3  # of the mean level: windows in which the device is silent must not count for more
 _BEFORE_FRAMES, _AFTER_FRAMES = 64, 256  # of the response, around its start
@@ -39,10 +39,11 @@ _SIGN_RATIO = 1.4  # of the higher peak over the lower; less is no clear sign
 def pure_delay(dry: Float32, wet: Float32) -> tuple[float, int, float]:
     """(frames, sign, snr): how much later wet is than dry. May block (a second).
 
-    The files must be aligned to within REACH_FRAMES.
-    To about two frames for a device without delay of its own whose filters are minimum phase; sign is -1 for inverted
-    polarity, 0 if not clear. snr: how far the response stands out of the noise (power, 190 Hz to 3 kHz); 3 and more for
-    music, below 1.5 for strangers and for a single note, which leaves open what the device does beside its partials.
+    The files must be aligned to within REACH_FRAMES. To about two frames for a device without delay of its own whose
+    filters are minimum phase; sign is -1 for inverted polarity, 0 if not clear.
+
+    snr: how far the response stands out of the noise (power, 190 Hz to 3 kHz); 3 and more for music, below 1.5 for
+    strangers and for a single note, which leaves open what the device does beside its partials.
     """
     lags = whitened_lags(dry, wet)
     at = int(np.argmax(np.abs(np.roll(lags, REACH_FRAMES)[: 2 * REACH_FRAMES + 1]))) - REACH_FRAMES

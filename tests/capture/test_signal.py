@@ -62,6 +62,10 @@ def test_other_files_are_not_taken_for_it() -> None:
     assert recognise(guitar(), RATE_HZ) is None
     assert recognise(delayed(signal(), 2000), RATE_HZ) is None
     assert recognise(np.tile(guitar(), 12)[: len(signal())], RATE_HZ) is None
+    changed = signal().copy()
+    first, last = frames_of(OWN.repeat[1], RATE_HZ)
+    changed[first:last] = guitar()[: last - first]
+    assert recognise(changed, RATE_HZ) is None
 
 
 def test_nams_signal_is_known_by_its_blips_and_its_passage() -> None:

@@ -15,7 +15,7 @@ from appliance.training.contract import Take
 from appliance.training.dataset import load, load_pair
 from appliance.training.exchanged import exchanged_takes
 from appliance.training.manifest import read_manifest
-from appliance.training.splits import GUARD_S, SplitWish, split
+from appliance.training.splits import SplitWish, split
 from tests.capture.devices import RATE_HZ, crunch, delayed, guitar, noisy, played, quiet, write
 
 KNOBS = """
@@ -66,7 +66,7 @@ def test_a_pair_is_split_without_overlap_and_with_a_guard(pair: tuple[Path, Path
     assert only.test
     spans = spans_of(only)
     for (_, end, kind), (start, _, next_kind) in itertools.pairwise(spans):
-        assert start - end >= (GUARD_S * RATE_HZ if kind != next_kind else 0)
+        assert start - end >= (0.25 * RATE_HZ if kind != next_kind else 0)
     assert spans[0][0] >= 0
     assert spans[-1][1] <= len(only.wet)
     share = [sum(b - a for a, b in part) / len(only.wet) for part in (only.train, only.validation, only.test)]
