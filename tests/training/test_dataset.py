@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from appliance.cli import main
 from appliance.errors import BadAudioFile, BadDataSet, BadRequest
 from appliance.training.contract import Take
 from appliance.training.dataset import load, load_pair
@@ -180,13 +181,20 @@ def test_a_wrong_manifest_is_refused_in_one_sentence(tmp_path: Path, text: str, 
     assert str(tmp_path / "device.toml") in str(caught.value)
 
 
-def test_the_command_says_what_was_found(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_command_says_what_was_found(pair: tuple[Path, Path]) -> None:
     command = [sys.executable, "-m", "appliance", "data", str(pair[0])]
     done = subprocess.run([*command, str(pair[1])], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "out: 1 take at 48000 Hz" in done.stdout
     assert "told by comparing the sound" in done.stdout
     assert "Ready to train." in done.stdout
-    done = subprocess.run([*command, str(tmp_path / "none.wav")], capture_output=True, text=True, check=False)
-    assert done.returncode == 3
-    assert done.stderr.strip().endswith("none.wav does not exist: check its name.")
+
+
+def test_a_file_that_is_missing_is_one_sentence(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["appliance", "data", str(pair[0]), str(tmp_path / "none.wav")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 3
+    assert capsys.readouterr().err.strip().endswith("none.wav does not exist: check its name.")
