@@ -17,10 +17,10 @@ import click
 from appliance import __version__, paths
 from appliance.commands.capture import data_command, signal_command
 from appliance.commands.export import export
-from appliance.commands.report import report
-from appliance.commands.train import bench_train, train
 from appliance.commands.panel import panel
 from appliance.commands.performance import preflight
+from appliance.commands.report import report
+from appliance.commands.train import bench_train, train
 from appliance.errors import ApplianceError, ExitCode, NotInstalled
 
 if TYPE_CHECKING:

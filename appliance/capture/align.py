@@ -18,6 +18,8 @@ _BLIP_REACH_S = 0.006
 _BLIP_NOISE_S = 0.05
 _ONSET = 0.05  # of the answer's peak: where a cabinet's answer starts to rise
 _OVER_NOISE = 3.0
+_MIN_APART_S = 60.0
+_BLIP_ERROR_FRAMES = 0.5
 _MAX_BLIP_SPREAD_FRAMES = 4
 _MAX_BLIP_LEAD_FRAMES = 24  # blips and music may differ by a cabinet's group delay
 
@@ -43,9 +45,9 @@ class Alignment:
 
 
 def align(dry: Float32, wet: Float32, rate_hz: int, layout: Layout | None) -> Alignment | None:
-    """None when the two have nothing in common. Whole frames are shifted; only a drifting clock is resampled away.
+    """None when the two have nothing in common, or too little to tell the frame.
 
-    May block (some seconds for three minutes).
+    Whole frames are shifted; only a drifting clock is resampled away. May block (some seconds for three minutes).
     """
     delay = find_delay(dry, wet, rate_hz)
     taken_out = None
@@ -59,11 +61,18 @@ def align(dry: Float32, wet: Float32, rate_hz: int, layout: Layout | None) -> Al
         delay = find_delay(dry, wet, rate_hz)
     if not delay.is_common:
         return None
+    if layout is not None and (rest := blip_drift(dry, wet, rate_hz, layout, round(delay.frames))):
+        wet = without_drift(wet, rate_hz, rest)
+        taken_out = (
+            _sum(taken_out, Drift(0.0, rest, _BLIP_ERROR_FRAMES)) if taken_out else Drift(0.0, rest, _BLIP_ERROR_FRAMES)
+        )
+        delay = find_delay(dry, wet, rate_hz)
     blip = None if layout is None else blip_delay(dry, wet, rate_hz, layout, round(delay.frames))
     if blip is not None and -_MAX_BLIP_LEAD_FRAMES <= delay.frames - blip <= _MAX_BLIP_LEAD_FRAMES:
         return Alignment(wet, int(np.floor(blip)) - SAFETY_FRAMES, delay, blip, taken_out)
-    # Not over one frame early where the files tell (a quarter frame is their noise).
-    return Alignment(wet, int(np.floor(delay.frames + 0.25)) - delay.margin_frames, delay, None, taken_out)
+    if not delay.is_clear:
+        return None
+    return Alignment(wet, round(delay.frames) - SAFETY_FRAMES, delay, None, taken_out)
 
 
 def without_drift(wet: Float32, rate_hz: int, per_frame: float) -> Float32:
@@ -76,15 +85,32 @@ def without_drift(wet: Float32, rate_hz: int, per_frame: float) -> Float32:
 
 def blip_delay(dry: Float32, wet: Float32, rate_hz: int, layout: Layout, near_frames: int) -> float | None:
     """Median over the blips of (start of the answer − start of the blip), or None where they can't be made out."""
-    found = []
+    found = list(_blip_delays(dry, wet, rate_hz, layout, near_frames).values())
+    if len(found) < 2 or max(found) - min(found) > _MAX_BLIP_SPREAD_FRAMES:
+        return None
+    return float(np.median(found))
+
+
+def blip_drift(dry: Float32, wet: Float32, rate_hz: int, layout: Layout, near_frames: int) -> float | None:
+    """What drift the blips still show, per frame: blips at both ends tell it more finely than music. None if none."""
+    found = _blip_delays(dry, wet, rate_hz, layout, near_frames)
+    middle = (layout.blips[0] + layout.blips[-1]) / 2
+    early, late = ([d for at, d in found.items() if (at > middle) is is_late] for is_late in (False, True))
+    apart_s = layout.blips[-1] - layout.blips[0]
+    if len(early) < 2 or len(late) < 2 or apart_s < _MIN_APART_S:
+        return None
+    change = float(np.mean(late) - np.mean(early))
+    return change / (apart_s * rate_hz) if abs(change) >= MIN_DRIFT_FRAMES else None
+
+
+def _blip_delays(dry: Float32, wet: Float32, rate_hz: int, layout: Layout, near_frames: int) -> dict[float, int]:
+    found = {}
     for at_s in layout.blips:
         at = round(at_s * rate_hz)
         played, answered = onset(dry, at, rate_hz), onset(wet, at + near_frames, rate_hz)
         if played is not None and answered is not None:
-            found.append(answered - played)
-    if len(found) < 2 or max(found) - min(found) > _MAX_BLIP_SPREAD_FRAMES:
-        return None
-    return float(np.median(found))
+            found[at_s] = answered - played
+    return found
 
 
 def onset(audio: Float32, near: int, rate_hz: int) -> int | None:

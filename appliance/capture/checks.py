@@ -65,8 +65,8 @@ def measure_noise(wet: Float32, spans: tuple[tuple[int, int], ...], rate_hz: int
 def repeat_error(wet: Float32, layout: Layout, rate_hz: int, first_frame: int = 0) -> float | None:
     """ESR between the two answers to the passage that is played twice; None if the file does not reach that far.
 
-    The best of one frame either way counts, for a drift that is too small to be taken out. first_frame: what lies before
-    it was not recorded.
+    The best of one frame either way counts, for a drift that is too small to be taken out. first_frame: what lies
+    before it was not recorded.
     """
     (a, b), (c, d) = (frames_of(span, rate_hz) for span in layout.repeat)
     late = max(0, first_frame - a)
@@ -110,7 +110,8 @@ def _levels(audio: Float32) -> Float64:
     if len(audio) < _LEVEL_FRAMES:
         return np.array([rms(audio)])
     steps = audio[: len(audio) // _LEVEL_FRAMES * _LEVEL_FRAMES].reshape(-1, _LEVEL_FRAMES)
-    return np.sqrt(np.mean(steps.astype(np.float64) ** 2, axis=1))
+    levels: Float64 = np.sqrt(np.mean(steps.astype(np.float64) ** 2, axis=1))
+    return levels
 
 
 def _hum_hz(noise: Float64, rate_hz: int) -> float | None:

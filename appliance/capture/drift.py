@@ -55,13 +55,12 @@ def measure_drift(dry: Float32, wet: Float32, rate_hz: int, delay_frames: int | 
         stretch, reach, shift = round(_STRETCH_S * rate_hz), _REACH_FRAMES, delay_frames
     offset = max(0, -shift)  # how much of the dry file's beginning `overlapping` takes away
     dry, wet = overlapping(dry, wet, shift)
-    if len(dry) < 2 * stretch:
-        stretch = len(dry) // 6
+    stretch = min(stretch, len(dry) // 6)
     if stretch < 4 * _REACH_FRAMES:
         return None
     loud_enough = _MIN_LOUDNESS * float(np.abs(dry).max(initial=0.0))
     most = _MAX_STRETCHES if delay_frames is not None else _MAX_LONG_STRETCHES
-    starts = np.linspace(0, len(dry) - stretch, min(most, len(dry) // stretch)).astype(int)
+    starts = np.linspace(0, len(dry) - stretch, min(most, 2 * (len(dry) // stretch) - 1)).astype(int)
     middles, delays = [], []
     for start in starts.tolist():
         here = dry[start : start + stretch]

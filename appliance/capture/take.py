@@ -231,8 +231,8 @@ def _noise_repaired(audio: Float32, noise: Noise) -> tuple[Float32, list[str]]:
         )
     elif noise.level_db > _NOISE_WORTH_DB:
         notes.append(
-            f"It is noisy: {-noise.level_db:.0f} dB below the sound. No model can learn noise, so its ESR will not fall "
-            f"below about {10 ** (noise.level_db / 10):.1g}."
+            f"It is noisy: {-noise.level_db:.0f} dB below the sound. No model can learn noise, so its ESR will not "
+            f"fall below about {10 ** (noise.level_db / 10):.1g}."
         )
     return audio, notes
 

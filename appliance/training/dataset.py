@@ -147,8 +147,8 @@ def _refuse_duplicates(sources: Sequence[_Source], prepared: Sequence[PreparedTa
                 len(earlier.wet) == len(later.wet) and np.array_equal(earlier.wet, later.wet)
             ):
                 raise BadDataSet(
-                    f"{sources[j].wet} holds the same recording as {sources[i].wet.name}: no device plays the same noise "
-                    "twice, so one was copied or named wrongly. Replace one, or leave it out."
+                    f"{sources[j].wet} holds the same recording as {sources[i].wet.name}: no device plays the same "
+                    "noise twice, so one was copied or named wrongly. Replace one, or leave it out."
                 )
 
 

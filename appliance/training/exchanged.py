@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +26,16 @@ def exchanged_takes(knobs: tuple[Knob, ...], takes: Sequence[Take]) -> list[str]
     order = sorted(range(len(takes)), key=lambda i: takes[i].knobs[0])
     features = [_features(takes[i]) for i in order]
     usual = _path(features)
-    best, pair = usual, None
+    lengths = {}
     for a, b in combinations(range(len(features)), 2):
         swapped = list(features)
         swapped[a], swapped[b] = swapped[b], swapped[a]
-        if (length := _path(swapped)) < best:
-            best, pair = length, (a, b)
-    if pair is None or best > _MUCH_SHORTER * usual:
+        lengths[a, b] = _path(swapped)
+    best = min(lengths.values())
+    if best > _MUCH_SHORTER * usual:
         return []
+    # A row and its mirror image are as long as each other: the pair nearer together is the likelier mistake.
+    pair = min((pair for pair in lengths if lengths[pair] < best * 1.01), key=lambda pair: pair[1] - pair[0])
     first, second = (takes[order[i]] for i in pair)
     (knob,) = knobs
     return [
@@ -43,7 +45,7 @@ def exchanged_takes(knobs: tuple[Knob, ...], takes: Sequence[Take]) -> list[str]
 
 
 def _path(features: Sequence[Float64]) -> float:
-    return float(sum(np.linalg.norm(a - b) for a, b in zip(features, features[1:], strict=False)))
+    return float(sum(np.linalg.norm(a - b) for a, b in pairwise(features)))
 
 
 def _features(take: Take) -> Float64:
@@ -52,7 +54,7 @@ def _features(take: Take) -> Float64:
     windows = take.wet[:frames].reshape(-1, _WINDOW_FRAMES) * np.hanning(_WINDOW_FRAMES)
     power = np.mean(np.abs(np.fft.rfft(windows)) ** 2, axis=0)
     edges = np.unique(np.geomspace(4, len(power), _BANDS + 1).astype(int))
-    bands = [power[a:b].sum() for a, b in zip(edges, edges[1:], strict=False)]
+    bands = [power[a:b].sum() for a, b in pairwise(edges.tolist())]
     levels_db = 10 * np.log10(np.mean(windows**2, axis=1) + 1e-9)
     spread = np.percentile(levels_db, [25, 50, 75, 95])
     features: Float64 = np.concatenate([10 * np.log10(np.array(bands) + 1e-9), spread])

@@ -8,6 +8,7 @@ lows and highs. Around each a guard is left out, so that no network hears in tra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +124,7 @@ def _features(audio: Float32, rate_hz: int) -> Float64:
     """Loudness in dB as a whole, at its loudest, and by bands."""
     power = np.abs(np.fft.rfft(audio)) ** 2
     hz = np.fft.rfftfreq(len(audio), 1 / rate_hz)
-    bands = [power[(hz >= a) & (hz < b)].sum() for a, b in zip(_BANDS_HZ, _BANDS_HZ[1:], strict=False)]
+    bands = [power[(hz >= a) & (hz < b)].sum() for a, b in pairwise(_BANDS_HZ)]
     values = [*bands, float(np.abs(audio).max()) ** 2 * len(audio)]
     features: Float64 = 10 * np.log10(np.array(values) + 1e-6)
     return features
