@@ -23,7 +23,7 @@ demo: $(VENV)/base.stamp
 	@$(BIN)/appliance run --demo
 
 test: lint
-	$(BIN)/python -m pytest --ignore tests/arm
+	$(BIN)/python -m pytest --ignore tests/arm -n auto --dist loadfile
 
 test-arm: $(VENV)/dev.stamp
 	@./system/packages.sh arm
