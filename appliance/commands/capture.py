@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from appliance.commands.options import examples
 from appliance.errors import NotInstalled
 
 _FILE = click.Path(path_type=Path)
 ACCEPTABLE = ("order", "repeat", "clipping")  # as capture.take, which is slow to import
 
 
-@click.command("signal", epilog="\b\nExamples:\n  appliance signal play-me.wav")
+@click.command("signal", epilog=examples("appliance signal play-me.wav"))
 @click.argument("output_file", metavar="OUT", type=_FILE)
 def signal_command(output_file: Path) -> None:
     """Write the signal to play into a device: 48 kHz, 24 bit, three minutes. Record what comes out."""
@@ -31,7 +32,7 @@ def signal_command(output_file: Path) -> None:
     )
 
 
-@click.command("data", epilog="\b\nExamples:\n  appliance data in.wav out.wav\n  appliance data my-amp/")
+@click.command("data", epilog=examples("appliance data in.wav out.wav", "appliance data my-amp/"))
 @click.argument("sources", metavar="FOLDER | IN OUT...", nargs=-1, required=True, type=_FILE)
 @click.option(
     "--accept", multiple=True, type=click.Choice(ACCEPTABLE), help="Pass over a check that refuses; may be repeated."

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import click
 
+from appliance.commands.options import examples
 from appliance.errors import BadRequest
 
 
 @click.command(
-    epilog="\b\nExamples:\n  appliance export crunch.onnx crunch.nam\n"
-    "  appliance export crunch.onnx crunch-5.nam --knob Gain=5\n  appliance export proteus.json proteus.onnx"
+    epilog=examples(
+        "appliance export crunch.onnx crunch.nam",
+        "appliance export crunch.onnx crunch-5.nam --knob Gain=5",
+        "appliance export proteus.json proteus.onnx",
+    )
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from appliance import paths
+from appliance.commands.options import examples
 from appliance.errors import BadRequest, NotFound, NotRunning
 
 _EVERY_S = 0.1
@@ -28,7 +29,7 @@ def panel() -> None:
 
 
 @panel.command(
-    epilog="\b\nExamples:\n  appliance panel test\n  appliance panel test --config box.toml --seconds 20",
+    epilog=examples("appliance panel test", "appliance panel test --config box.toml --seconds 20"),
 )
 @click.option("--config", type=click.Path(path_type=Path), help="appliance.toml, if no pedal runs.")
 @click.option("--seconds", type=click.FloatRange(0), help="End after so long; until Ctrl-C if left out.")

@@ -6,12 +6,13 @@ import json
 
 import click
 
+from appliance.commands.options import examples
 from appliance.errors import BadRequest, ExitCode
 
 _TIMEOUT_S = 600.0
 
 
-@click.command(epilog="\b\nExamples:\n  appliance preflight\n  appliance preflight --json")
+@click.command(epilog=examples("appliance preflight", "appliance preflight --json"))
 @click.option("--all", "every", is_flag=True, help="Every preset, not only tonight's set list.")
 @click.option("--json", "as_json", is_flag=True, help="JSON: {go, words, rate_hz, period_frames, presets: [...]}.")
 def preflight(every: bool, as_json: bool) -> int:

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import click
 
+from appliance.commands.options import examples, parse_knob
+
 _FILE = click.Path(path_type=Path)
 
 
 @click.command(
-    epilog="\b\nExamples:\n  appliance report crunch.nam in.wav out.wav\n"
-    "  appliance report drive.onnx in.wav gain-7.wav --knob Gain=7 --out drive-report",
+    epilog=examples(
+        "appliance report crunch.nam in.wav out.wav",
+        "appliance report drive.onnx in.wav gain-7.wav --knob Gain=7 --out drive-report",
+    ),
 )
 @click.argument("model", type=_FILE)
 @click.argument("input_file", metavar="IN", type=_FILE)
@@ -31,7 +35,6 @@ def report(
     """
     from datetime import UTC, datetime
 
-    from appliance.cli import parse_knob
     from appliance.formats.read import read_model
     from appliance.training.report.pair import read_pair
     from appliance.training.report.words import figure_words, verdict

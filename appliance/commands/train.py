@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from appliance.commands.options import examples, parse_knob
 from appliance.errors import BadRequest, NotInstalled
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ DEFAULT_MINUTES = 20.0
 
 
 @click.command(
-    epilog="\b\nExamples:\n  appliance train in.wav out.wav\n"
-    "  appliance train in.wav out.wav --size nano --minutes 10\n"
-    "  appliance train my-amp/ --for pi4 --name Crunch\n  appliance train my-amp/ --resume",
+    epilog=examples(
+        "appliance train in.wav out.wav",
+        "appliance train in.wav out.wav --size nano --minutes 10",
+        "appliance train my-amp/ --for pi4 --name Crunch",
+        "appliance train my-amp/ --resume",
+    ),
 )
 @click.argument("recordings", nargs=-1, required=True, metavar="IN OUT...", type=_FILE)
 @click.option("--size", type=click.Choice(["nano", "small", "standard", "large"]), help="[default: small]")
@@ -183,8 +187,10 @@ def _quoted(path: Path) -> str:
 
 @click.command(
     "train",
-    epilog="\b\nExamples:\n  appliance bench train --device-model vox-ac15.nam\n"
-    "  appliance bench train --minutes 10 --network a1-feather --device-model mesa.json --knob Drive=0.5 --json",
+    epilog=examples(
+        "appliance bench train --device-model vox-ac15.nam",
+        "appliance bench train --minutes 10 --network a1-feather --device-model mesa.json --knob Drive=0.5 --json",
+    ),
 )
 @click.option("--minutes", type=click.FloatRange(0.05, 120), default=10.0, show_default=True, help="CPU minutes each.")
 @click.option("--network", default="a1-nano", show_default=True, help="a1-nano, a1-feather, a1-lite or a1-standard.")
@@ -205,7 +211,6 @@ def bench_train(
     """Our training against the `neural-amp-modeler` trainer's: same data, same network, same CPU minutes."""
     _need_torch()
     from appliance import paths
-    from appliance.cli import parse_knob
     from appliance.training import bench as benching
 
     began = time.monotonic()
