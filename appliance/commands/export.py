@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from appliance.commands.options import examples
+from appliance.commands.options import examples, parse_knob
 from appliance.errors import BadRequest
 
 
@@ -36,7 +36,7 @@ def export(model: Path, out: Path, knobs: tuple[str, ...]) -> None:
     from appliance.formats.own import write_own
     from appliance.formats.read import read_variants
 
-    values = dict(_parse(text) for text in knobs)
+    values = dict(parse_knob(text) for text in knobs)
     sizes = read_variants(model)
     held = [f"{knob.name} {values.get(knob.name, knob.default):g}" for knob in sizes[-1].knobs]
     if out.suffix == ".nam":
@@ -51,12 +51,3 @@ def export(model: Path, out: Path, knobs: tuple[str, ...]) -> None:
         raise BadRequest(f"{out} must end in .nam (Neural Amp Modeler) or .onnx (the pedal's own kind).")
     several = f", {len(sizes)} sizes" if len(sizes) > 1 else ""
     click.echo(f"{out}: {sizes[-1].name}{several}{', held at ' + ', '.join(held) if held else ''}")
-
-
-def _parse(text: str) -> tuple[str, float]:
-    name, equals, value = text.partition("=")
-    try:
-        return name.strip(), float(value)
-    except ValueError:
-        what = f"{value!r} is not a number" if equals else "the = is missing"
-        raise click.BadParameter(f"{text!r}: {what}. Write it like Gain=5", param_hint="--knob") from None
