@@ -141,6 +141,7 @@ class _Trainer:
         )
         self._loss = Loss(recipe.loss, data.sample_rate_hz, (wet * self._scale).to(device))
         self._validations: dict[int, Validation] = {}
+        self._networks: dict[int, Network] = {}  # by seed
         self._build, self._first = build, first
         self._about = {
             "data": checkpoint.fingerprint(data),
@@ -247,7 +248,7 @@ class _Trainer:
         torch.manual_seed(seed)
         network = self._build().to(self._device)
         network.start_from(self._data)
-        self._networks = {**getattr(self, "_networks", {}), seed: network}
+        self._networks[seed] = network
         return Racer(seed, [self._learner(member, index) for index, member in enumerate(network.members)])
 
     def _learner(self, member: Network, index: int) -> Learner:
