@@ -6,7 +6,7 @@ import threading
 
 from flask import Flask
 
-from appliance.web import answers, bundle, control, listen, live, page, performing, safety, upload
+from appliance.web import answers, bundle, control, controls, listen, live, page, performing, safety, upload
 from appliance.web.hub import Hub
 from appliance.web.settings import MAX_LISTENERS, MAX_UPLOAD_BYTES, WebSettings
 
@@ -23,6 +23,6 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES
     safety.register(app)
     answers.register(app)
-    for area in (page, control, performing, live, upload, listen):
+    for area in (page, control, performing, controls, live, upload, listen):
         app.register_blueprint(area.blueprint)
     return app

@@ -112,7 +112,7 @@ def test_learning_is_begun_and_ended_over_the_socket_and_kept(simulated: PanelCl
     ("request_name", "fields", "words"),
     [
         ("calibrate", {"pot": "gian", "step": "begin"}, "Did you mean 'gain'?"),
-        ("calibrate", {"pot": "gain", "step": "start"}, "begin, end or forget"),
+        ("calibrate", {"pot": "gain", "step": "start"}, "begin, walk, end, cancel or forget"),
         ("calibrate", {"pot": 3, "step": "begin"}, "pot is text"),
         ("learn", {"action": "bypss"}, "Did you mean 'bypass'?"),
         ("learn", {"action": 7}, "an action is text"),
