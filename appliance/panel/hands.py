@@ -325,11 +325,11 @@ class Hands:
 
     def _learnt(self, name: str, pot: PotHand) -> None:
         travel = pot.learnt()
-        if travel is None:
-            self._say(f"{name} was hardly moved: its ends are as they were")
-        else:
+        if travel is not None:
             self.kept.keep_travel(name, travel)
-            self._say(f"{name} knows its ends")
+        if not pot.walked:  # else the report's outcome says it to who asks
+            well = "knows its ends" if travel is not None else "was hardly moved: its ends are as they were"
+            self._say(f"{name} {well}")
 
     def _finish_learning(self, now_s: float) -> None:
         for name, pot in self._pots.items():

@@ -26,7 +26,7 @@ class PotHand:
         self.learner: Learner | None = None
         self.moved = False
         self.outcome: str | None = None  # of the last learning: "learnt" or "too little"
-        self._until_told = False
+        self.walked = False  # somebody is told each step, and says when it is done
         self._turns = wiring.turns
         self._pot = Pot(travel)
         self._pickup = Pickup(wiring.pickup)
@@ -67,20 +67,20 @@ class PotHand:
         """Look for the ends from now on; nothing is turned meanwhile. `until_told`: rest does not end it."""
         self.learner = Learner()
         self.outcome = None
-        self._until_told = until_told
+        self.walked = until_told
         self._begun_s = self._grew_s = now_s
         self._travelled = 0.0
 
     def learnt_enough(self, now_s: float) -> bool:
         """Did it travel and come to rest, or take too long?"""
-        if self.learner is None or self._until_told:
+        if self.learner is None or self.walked:
             return False
         rested = self.learner.ends() is not None and now_s - self._grew_s >= _RESTED_S
         return rested or now_s - self._begun_s >= _LEARN_S
 
     def left_alone(self, now_s: float) -> bool:
         """Was learning begun by somebody who went away?"""
-        return self.learner is not None and self._until_told and now_s - self._grew_s >= _ALONE_S
+        return self.learner is not None and self.walked and now_s - self._grew_s >= _ALONE_S
 
     def stop_learning(self) -> None:
         """End learning and keep nothing."""

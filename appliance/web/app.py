@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 
 from appliance.web import answers, bundle, control, controls, listen, live, page, performing, safety, upload
 from appliance.web.hub import Hub
@@ -21,6 +22,8 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.config["HUB"] = Hub(settings)
     app.config["LISTENERS"] = threading.BoundedSemaphore(MAX_LISTENERS)
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES
+    if isinstance(app.json, DefaultJSONProvider):
+        app.json.sort_keys = False  # the order of the box, as it is wired
     safety.register(app)
     answers.register(app)
     for area in (page, control, performing, controls, live, upload, listen):
