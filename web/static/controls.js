@@ -116,6 +116,7 @@ export function controlsOnPage(toast) {
   let taught = null; // the pot that this phone is teaching
   let timer = 0;
   let asked = 0; // answers to older requests are not drawn
+  let changing = 0; // no look meanwhile: it might see how things were before
   let before = "";
   let pause = QUICK_MS;
 
@@ -131,11 +132,15 @@ export function controlsOnPage(toast) {
     const others = Object.keys(report.bound).filter((name) => name.includes("+"));
     byId("controls-none").hidden = !report.missing;
     put(byId("controls-why"), report.missing || "");
+    const faults = Object.values(report.pots).map((pot) => pot.fault).filter(Boolean);
+    const stuck = Object.entries(report.switches).filter(([, foot]) => foot.stuck).map(([name]) => `Switch ${name} `);
+    const shown = [...faults, ...stuck]; // at the control itself
+    const told = report.notes.filter((words) => !shown.some((part) => words.includes(part)));
     const notes = byId("controls-notes");
-    if (notes.dataset.words !== report.notes.join("\n")) {
-      notes.dataset.words = report.notes.join("\n");
+    if (notes.dataset.words !== told.join("\n")) {
+      notes.dataset.words = told.join("\n");
       notes.replaceChildren();
-      for (const words of report.notes) make(notes, "li", "", words);
+      for (const words of told) make(notes, "li", "", words);
     }
     rows(pots, byId("pots"), Object.keys(report.pots), (list, name) => potCard(list, name, (step) => {
       taught = step === "walk" ? name : null;
@@ -173,7 +178,7 @@ export function controlsOnPage(toast) {
   async function look() {
     clearTimeout(timer);
     if (!view.open) return;
-    if (document.visibilityState === "visible") {
+    if (document.visibilityState === "visible" && !changing) {
       const number = (asked += 1);
       try {
         const report = await ask("controls");
@@ -196,12 +201,14 @@ export function controlsOnPage(toast) {
   async function change(path, body) {
     const number = (asked += 1);
     pause = QUICK_MS;
+    changing += 1;
     try {
       const report = await post(path, body);
       if (number === asked && view.open) draw(report);
     } catch (error) {
       toast(error.message);
     }
+    changing -= 1;
   }
 
   byId("open-controls").addEventListener("click", () => {

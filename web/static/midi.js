@@ -22,7 +22,10 @@ export function midiOnPage(change) {
     byId("midi-done").hidden = true;
     change("learn", { action: wanted });
   });
-  byId("midi-cancel").addEventListener("click", () => leave());
+  byId("midi-cancel").addEventListener("click", () => {
+    waiting = true; // or another phone does: whoever sees it may end it
+    leave();
+  });
 
   function leave() {
     if (waiting) change("learn", { action: null });
