@@ -91,7 +91,8 @@ def test_what_a_control_was_refused_is_said_until_it_does_something(view: Any, p
     for action, data in (("preset 99", (0xB0, 70, 127)), ("boost", (0xB0, 70, 0, 0xB0, 70, 127))):
         pedal.panel.request("learn", action=action)
         os.write(wire, bytes(data))
-        eventually(action, lambda action=action: box(pedal)["midi"]["bindings"] == {"cc 70": action})
+        wanted = {"cc 70": action}
+        eventually(action, lambda wanted=wanted: box(pedal)["midi"]["bindings"] == wanted)  # type: ignore[misc]
         if action == "preset 99":
             view.locator("#controls-notes li", has_text="there is no number 99").wait_for()
     view.locator("#controls-notes li").wait_for(state="detached")

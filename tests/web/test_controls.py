@@ -9,7 +9,12 @@ from flask.testing import FlaskClient
 
 from tests.web.scripted_pedal import ScriptedPedal
 
-REPORT = {"pots": {"tone": {"raw": 0.5}, "gain": {"raw": 0.2}}, "switches": {}, "notes": [], "missing": None}
+REPORT: dict[str, Any] = {
+    "pots": {"tone": {"raw": 0.5}, "gain": {"raw": 0.2}},
+    "switches": {},
+    "notes": [],
+    "missing": None,
+}
 
 
 @pytest.fixture
