@@ -35,7 +35,7 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | preflight        | setlist (id; null: every preset; left out: tonight's) | preflight, after seconds |
 | action           | action (text, `panel/actions.py`), phase, value    | state             |
 | controls         |                                                    | controls          |
-| calibrate        | pot (name), step ("begin", "end" or "forget")      | controls          |
+| calibrate        | pot (name), step ("begin", ended by rest; "walk", not; "end"; "cancel"; "forget") | controls |
 | learn            | action (text, `panel/actions.py`; null: don't)     | controls          |
 | unlearn          | message (such as "cc 11")                          | controls          |
 | sim              | of a simulated box: switch and down (bool), pot and level (0…1), encoder and clicks | controls |
@@ -77,11 +77,15 @@ reading = {"state": "silent" | "flat" | "in_tune" | "sharp", "frequency_hz": 82.
 controls = {                            # every pot, switch and LED as it is now
   "switches": {"left": {"down": bool, "stuck": bool, "last": "tap" | …}}, "chords": {"left+middle": null | "chord" | …},
   "pots": {"gain": {"raw": 0.51, "position": 0.5, "turns": "Gain" | null, "stands_at": 0.3 | null, "waiting": bool,
-           "fault": null | "…", "learning": bool, "low": 0.01, "high": 0.99}},
-  "encoders": {"name": clicks}, "leds": {"left": bool},
+           "fault": null | "…", "bound": ["knob Gain"], "pedal": bool, "learning": bool, "seen": [0.2, 0.7] | null,
+           "low": 0.01, "high": 0.99, "learnt": bool, "outcome": null | "learnt" | "too little"}},   # of the last time
+  "bound": {"left": [{"gesture": "tap", "action": "previous-preset", "own": bool}],   # own: the preset's
+            "left+middle": […]},
+  "encoders": {"name": clicks}, "turned_by": {"name": {"turns": "Gain" | null, "stands_at": 0.3 | null}},
+  "leds": {"left": bool},
   "midi": {"devices": ["midiC1D0"], "last": "cc 11 = 0.50 (channel 1)", "learning": null | "bypass",
-           "bindings": {"cc 11": "morph"}},
-  "notes": ["…sentences for the player…"], "simulated": bool
+           "readable": bool, "bindings": {"cc 11": "morph"}, "learnt": ["cc 11"]},   # learnt: can be unlearnt
+  "notes": ["…sentences for the player…"], "simulated": bool, "missing": null | "why there is MIDI alone"
 }
 """
 

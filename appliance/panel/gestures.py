@@ -88,12 +88,16 @@ class Feet:
         hold_s: Mapping[str, float] | None = None,
     ) -> None:
         self._names = tuple(names)
+        self._hold_s = dict(hold_s or {})
+        self._feet: dict[str, _Foot] = {}
+        self.listen(doubles, chords)
+
+    def listen(self, doubles: Collection[str], chords: Collection[tuple[str, str]]) -> None:
+        """From now on these switches may be pressed twice, and these pairs at once."""
         self._doubles = frozenset(doubles)
         self._partners = {
             pair: f"{first}+{second}" for first, second in chords for pair in ((first, second), (second, first))
         }
-        self._hold_s = dict(hold_s or {})
-        self._feet: dict[str, _Foot] = {}
 
     @property
     def stuck(self) -> tuple[str, ...]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from appliance.errors import ApplianceError, BadRequest, NotFound
-from appliance.panel.actions import STYLED, Action, Bindings, Kind, Performer, Phase, Stage, Style, did_you_mean
+from appliance.panel.actions import STYLED, Action, Kind, Performer, Phase, Stage, Style, did_you_mean
 from appliance.panel.board import Board
 from appliance.panel.gestures import Event, Feet, Gesture
 from appliance.panel.kept import Kept
@@ -22,7 +21,8 @@ from appliance.panel.midi import MidiIn
 from appliance.panel.midi_hand import MidiHand
 from appliance.panel.pot_hand import PotHand
 from appliance.panel.pots import Fault
-from appliance.panel.wiring import SwitchWiring, Wiring
+from appliance.panel.switch_bindings import SwitchBindings
+from appliance.panel.wiring import Wiring
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +53,8 @@ class Hands:
         self._say = say
         self._guard = threading.RLock()
         self.kept = kept or Kept()
-        self._feet = Feet(
-            board.switches,
-            doubles=[name for name, switch in wiring.switches.items() if switch.double],
-            chords=[pair for pair in wiring.chords if all(name in board.switches for name in pair)],
-            hold_s={name: switch.hold_s for name, switch in wiring.switches.items()},
-        )
+        self._bindings = SwitchBindings(wiring, stage, board.switches)
+        self._feet = Feet(board.switches, hold_s={name: switch.hold_s for name, switch in wiring.switches.items()})
         self._pots = {name: PotHand(name, pot, self.kept.travel(name, pot.travel)) for name, pot in wiring.pots.items()}
         self._clicks = {name: read() for name, read in board.encoders.items()}
         self._lamps = {name: Lamp(invert=wiring.leds[name].invert) for name in board.leds}
@@ -79,7 +75,10 @@ class Hands:
     def tick(self, now_s: float) -> float:
         """Take one look at everything (monotonic seconds). Returns the seconds until the next one is due."""
         with self._guard:
-            for event in self._feet.step(now_s, {name: read() for name, read in self._board.switches.items()}):
+            levels = {name: read() for name, read in self._board.switches.items()}
+            if any(levels.values()) or self._feet.down:  # what a preset binds matters while a foot is there
+                self._feet.listen(self._bindings.doubles(), self._bindings.chords())
+            for event in self._feet.step(now_s, levels):
                 self._foot(event)
             self._tell_stuck()
             self._turn_pots(now_s)
@@ -105,30 +104,9 @@ class Hands:
             if done is not None and (done.style is Style.MOMENTARY or (done.style is Style.TAP_OR_HOLD and event.held)):
                 self._perform(name, done, Phase.RELEASE, None, now_s)
             return
-        action = self._bound(name, event.gesture)
+        action = self._bindings.bound(name, event.gesture)
         if action is not None:
             self._press(name, action, now_s)
-
-    def _bound(self, name: str, gesture: Gesture) -> Action | None:
-        """What the present sound binds a gesture to, else the box."""
-        switch = self._wiring.switches[name]
-        if gesture in (Gesture.HOLD, Gesture.DOUBLE):
-            own = self._of_the_sound(f"{name} {gesture.value}")
-        else:
-            short = Gesture.PRESS if switch.press is not None else Gesture.TAP
-            own = self._of_the_sound(name) if gesture is short else None
-            if own is not None and gesture is Gesture.TAP:
-                own = replace(own, style=Style.LATCHED)  # a tap is over when it is known to be one
-        return own or _bound(switch, gesture)
-
-    def _of_the_sound(self, control: str) -> Action | None:
-        if not isinstance(self._stage, Bindings):
-            return None
-        try:
-            action = self._stage.binding(control)
-        except BadRequest:
-            return None
-        return None if action is None or action.continuous else action
 
     def _press(self, name: str, action: Action, now_s: float) -> None:
         if self._perform(name, action, Phase.PRESS, None, now_s) and action.kind in STYLED:
@@ -140,9 +118,8 @@ class Hands:
             for name in (first, second):  # what was taken for a press was half a chord
                 if (done := self._pressed.pop(name, None)) is not None:
                     self._perform(name, done, Phase.RELEASE, None, event.at_s)
-            self._press(
-                event.switch, self._of_the_sound(event.switch) or self._wiring.chords[first, second], event.at_s
-            )
+            if (action := self._bindings.bound_together(first, second)) is not None:
+                self._press(event.switch, action, event.at_s)
         elif (done := self._pressed.pop(event.switch, None)) is not None and done.style is Style.MOMENTARY:
             self._perform(event.switch, done, Phase.RELEASE, None, event.at_s)
 
@@ -266,6 +243,9 @@ class Hands:
     def calibrate(self, name: str, step: str, now_s: float) -> None:
         """Teach a pot its ends: `begin`, then move it from end to end, then `end` (or let it rest); `forget`.
 
+        `walk` begins likewise, for somebody who is told each step and says when: rest does not end it. `cancel` ends
+        either and keeps nothing.
+
         Raises NotFound, BadRequest.
         """
         with self._guard:
@@ -273,13 +253,18 @@ class Hands:
             if step == "begin":
                 pot.begin_learning(now_s)
                 self._say(f"Move {name} slowly from one end to the other and back, then let it rest")
+            elif step == "walk":
+                pot.begin_learning(now_s, until_told=True)
             elif step == "end":
                 self._learnt(name, pot)
+            elif step == "cancel":
+                pot.stop_learning()
             elif step == "forget":
                 pot.forget(self._wiring.pots[name].travel)
+                pot.outcome = None
                 self.kept.forget_travel(name)
             else:
-                raise BadRequest(f"calibrate takes step begin, end or forget, not {step!r:.40}")
+                raise BadRequest(f"calibrate takes step begin, walk, end, cancel or forget, not {step!r:.40}")
 
     def learn(self, action: Action | None) -> None:
         """Bind the next MIDI message to the action; None: don't."""
@@ -301,8 +286,17 @@ class Hands:
                     for name in self._board.switches
                 },
                 "chords": {"+".join(pair): self._last.get("+".join(pair)) for pair in self._wiring.chords},
-                "pots": {name: pot.report(self._stage, describe) for name, pot in self._pots.items()},
+                "bound": self._bindings.report(),
+                "pots": {
+                    name: {
+                        **pot.report(self._stage, describe),
+                        "pedal": self._wiring.pots[name].pedal,
+                        "learnt": self.kept.knows(name),
+                    }
+                    for name, pot in self._pots.items()
+                },
                 "encoders": dict(self._clicks),
+                "turned_by": {name: self._turned_by(name, describe) for name in self._clicks},
                 "leds": dict(self._shown),
                 "midi": self._midi.report(),
                 "notes": sorted({words for words in self._told.values() if words}),
@@ -316,6 +310,14 @@ class Hands:
             self._midi.close()
             self._board.close()
 
+    def _turned_by(self, encoder: str, describe: Callable[[Action], str | None]) -> dict[str, Any]:
+        """What an encoder turns at present, and where that stands."""
+        for action in self._wiring.encoders[encoder].turns:
+            stands_at = self._stage.position(action)
+            if stands_at is not None:
+                return {"turns": describe(action) or str(action), "stands_at": stands_at}
+        return {"turns": None, "stands_at": None}
+
     def _pot(self, name: str) -> PotHand:
         if name not in self._pots:
             raise NotFound(f"there is no pot or pedal {name!r:.40}{did_you_mean(str(name), list(self._pots))}")
@@ -323,16 +325,19 @@ class Hands:
 
     def _learnt(self, name: str, pot: PotHand) -> None:
         travel = pot.learnt()
-        if travel is None:
-            self._say(f"{name} was hardly moved: its ends are as they were")
-        else:
+        if travel is not None:
             self.kept.keep_travel(name, travel)
-            self._say(f"{name} knows its ends")
+        if not pot.walked:  # else the report's outcome says it to who asks
+            well = "knows its ends" if travel is not None else "was hardly moved: its ends are as they were"
+            self._say(f"{name} {well}")
 
     def _finish_learning(self, now_s: float) -> None:
         for name, pot in self._pots.items():
             if pot.learnt_enough(now_s):
                 self._learnt(name, pot)
+            elif pot.left_alone(now_s):
+                pot.stop_learning()
+                self._say(f"Nobody said that {name} is done: its ends are as they were")
 
     def _stop_learning(self, now_s: float) -> bool:
         """A press while a pot learns ends that, and means nothing else."""
@@ -340,12 +345,3 @@ class Hands:
         for name, pot in taught:
             self._learnt(name, pot)
         return bool(taught)
-
-
-def _bound(switch: SwitchWiring, gesture: Gesture) -> Action | None:
-    return {
-        Gesture.PRESS: switch.press,
-        Gesture.TAP: switch.tap,
-        Gesture.HOLD: switch.hold,
-        Gesture.DOUBLE: switch.double,
-    }.get(gesture)

@@ -1,6 +1,7 @@
 """The hands inside the panel process: opened and run in a thread of their own, and asked over the panel's socket.
 
 Without hardware the panel goes on without them. $APPLIANCE_HANDS: `sim` for a simulated box, `off` for none.
+$APPLIANCE_MIDI: the folder of the raw MIDI devices, if not /dev/snd.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_FAULT_S = 1.0
+_NO_HEADER = "no GPIO header here, so no pots and switches"
 
 
 class Acting(Performer, Stage, Protocol):
@@ -47,6 +50,7 @@ class HandsService:
         self._hands: Hands | None = None
         self._box: SimulatedBox | None = None
         self._why_not = "the controls are being opened"
+        self._missing: str | None = None  # why there is MIDI alone
         self._save_failed = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="panel-hands", daemon=True)
@@ -90,7 +94,7 @@ class HandsService:
         }
         requests[request["request"]]()
         report = hands.report(self._acting.turns if isinstance(self._acting, Names) else lambda _: None)
-        return {"controls": {**report, "simulated": self._box is not None}}
+        return {"controls": {**report, "simulated": self._box is not None, "missing": self._missing}}
 
     @staticmethod
     def _calibrate(hands: Hands, fields: Mapping[str, Any]) -> None:
@@ -156,9 +160,11 @@ class HandsService:
         board = self._board(wiring, mode)
         if board is None:
             if midi is None:
-                self._why_not = "no GPIO header here, so no pots and switches"
+                self._why_not = _NO_HEADER
                 return None
             board = Board()
+            wiring = replace(wiring, pots={}, chords={})  # what the plan names is not there
+            self._missing = _NO_HEADER
         return Hands(wiring, board, self._acting, self._acting, self._say, kept=kept, midi=midi)
 
     def _board(self, wiring: Wiring, mode: str) -> Board | None:
@@ -203,10 +209,11 @@ def real_board(wiring: Wiring) -> Board | None:
 
 
 def _midi(wiring: Wiring, *, asked_for: bool) -> MidiIn | None:
-    if not wiring.midi.enabled or not Path("/dev/snd").is_dir():
+    folder = Path(os.environ.get("APPLIANCE_MIDI") or "/dev/snd")
+    if not wiring.midi.enabled or not folder.is_dir():
         return None
     try:
-        return MidiIn()
+        return MidiIn(folder)
     except NotInstalled as error:
         (log.warning if asked_for else log.info)("no MIDI: %s", error)
         return None

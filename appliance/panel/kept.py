@@ -37,6 +37,10 @@ class Kept:
         low, high = self._ends[name]
         return replace(wired, low=low, high=high)
 
+    def knows(self, name: str) -> bool:
+        """Did a pot of this name learn its ends?"""
+        return name in self._ends
+
     def keep_travel(self, name: str, travel: Travel) -> None:
         """Remember the ends of a pot."""
         self._ends[name] = travel.low, travel.high

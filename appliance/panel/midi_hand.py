@@ -11,6 +11,7 @@ from appliance.panel.midi_messages import Received, Sort
 from appliance.panel.wiring import MidiWiring
 
 _DOWN = 0.5
+_LEARN_S = 60.0  # who began to learn may have gone away
 
 
 class MidiHand:
@@ -23,11 +24,17 @@ class MidiHand:
         self._last: str | None = None
         self._down: set[str] = set()
         self.learning: Action | None = None
+        self._awaited: Action | None = None  # what `learning` was at the last look …
+        self._until_s = 0.0  # … and how long it is waited for
 
     def poll(self, now_s: float) -> list[tuple[str, Action, Phase, float | None]]:
         """What was asked for since the last look: control, action, phase, value."""
         if self._source is None:
             return []
+        if self.learning is not self._awaited:
+            self._awaited, self._until_s = self.learning, now_s + _LEARN_S
+        elif now_s > self._until_s:
+            self.learning = self._awaited = None
         asked = []
         for received in self._source.poll(now_s):
             if self._wiring.channel in (None, received.channel):
@@ -43,7 +50,9 @@ class MidiHand:
         return {
             "devices": list(self._source.devices) if self._source is not None else [],
             "last": self._last,
+            "readable": self._source is not None,
             "learning": None if self.learning is None else str(self.learning),
+            "learnt": list(self._kept.midi),
             "bindings": {message: str(action) for message, action in bindings.items()},
         }
 

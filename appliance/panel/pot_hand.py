@@ -13,6 +13,7 @@ from appliance.panel.wiring import PotWiring
 
 _RESTED_S = 1.5  # at rest for so long after a whole travel: learnt
 _LEARN_S = 30.0
+_ALONE_S = 90.0  # nobody says that it is done, and nothing new came for so long
 _NEW_END = 0.005
 
 
@@ -24,6 +25,8 @@ class PotHand:
         self.channel = wiring.channel
         self.learner: Learner | None = None
         self.moved = False
+        self.outcome: str | None = None  # of the last learning: "learnt" or "too little"
+        self.walked = False  # somebody is told each step, and says when it is done
         self._turns = wiring.turns
         self._pot = Pot(travel)
         self._pickup = Pickup(wiring.pickup)
@@ -60,24 +63,38 @@ class PotHand:
         if self._action is not None:
             self._pickup.settled(stage.position(self._action))
 
-    def begin_learning(self, now_s: float) -> None:
-        """Look for the ends from now on; nothing is turned meanwhile."""
+    def begin_learning(self, now_s: float, *, until_told: bool = False) -> None:
+        """Look for the ends from now on; nothing is turned meanwhile. `until_told`: rest does not end it."""
         self.learner = Learner()
+        self.outcome = None
+        self.walked = until_told
         self._begun_s = self._grew_s = now_s
         self._travelled = 0.0
 
     def learnt_enough(self, now_s: float) -> bool:
         """Did it travel and come to rest, or take too long?"""
-        if self.learner is None:
+        if self.learner is None or self.walked:
             return False
         rested = self.learner.ends() is not None and now_s - self._grew_s >= _RESTED_S
         return rested or now_s - self._begun_s >= _LEARN_S
 
+    def left_alone(self, now_s: float) -> bool:
+        """Was learning begun by somebody who went away?"""
+        return self.learner is not None and self.walked and now_s - self._grew_s >= _ALONE_S
+
+    def stop_learning(self) -> None:
+        """End learning and keep nothing."""
+        self.learner = None
+        self._pickup.rest(self._pot.position)
+
     def learnt(self) -> Travel | None:
         """End learning. Returns the way it found, now in force, or None where it was too little."""
-        learner, self.learner = self.learner, None
-        self._pickup.rest(self._pot.position)
-        ends = learner.ends() if learner is not None else None
+        learner = self.learner
+        self.stop_learning()
+        if learner is None:
+            return None
+        ends = learner.ends()
+        self.outcome = "too little" if ends is None else "learnt"
         if ends is None:
             return None
         self.forget(replace(self._pot.travel, low=ends[0], high=ends[1]))
@@ -98,7 +115,10 @@ class PotHand:
             "stands_at": None if present is None else stage.position(present),
             "waiting": self._pickup.waiting,
             "fault": None if self.fault is None else self.fault.value,
+            "bound": [str(action) for action in self._turns],
             "learning": self.learner is not None,
+            "seen": [self.learner.low, self.learner.high] if self.learner and self.learner.travelled else None,
+            "outcome": self.outcome,
             "low": self._pot.travel.low,
             "high": self._pot.travel.high,
         }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 
-from appliance.web import answers, bundle, control, listen, live, page, performing, safety, upload
+from appliance.web import answers, bundle, control, controls, listen, live, page, performing, safety, upload
 from appliance.web.hub import Hub
 from appliance.web.settings import MAX_LISTENERS, MAX_UPLOAD_BYTES, WebSettings
 
@@ -21,8 +22,10 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.config["HUB"] = Hub(settings)
     app.config["LISTENERS"] = threading.BoundedSemaphore(MAX_LISTENERS)
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES
+    if isinstance(app.json, DefaultJSONProvider):
+        app.json.sort_keys = False  # the order of the box, as it is wired
     safety.register(app)
     answers.register(app)
-    for area in (page, control, performing, live, upload, listen):
+    for area in (page, control, performing, controls, live, upload, listen):
         app.register_blueprint(area.blueprint)
     return app

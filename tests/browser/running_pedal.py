@@ -48,6 +48,7 @@ class RunningPedal:
         self.folder = folder
         self.port = _free_port()
         self.runtime = folder / "run"
+        self.midi = folder / "midi"
         self.panel = PanelClient(self.runtime / "panel.sock", timeout_s=30.0)
         self._status = StatusReader(self.runtime / "status")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -56,9 +57,15 @@ class RunningPedal:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    def start(self, name: str, *arguments: str) -> None:
-        """Start `python -m appliance.<name>`."""
-        places = {"APPLIANCE_RUNTIME": str(self.runtime), "APPLIANCE_DATA": str(self.folder / "data")}
+    def start(self, name: str, *arguments: str, hands: str = "sim") -> None:
+        """Start `python -m appliance.<name>`; the panel with a simulated box, and with `midi` as its MIDI devices."""
+        self.midi.mkdir(exist_ok=True)
+        places = {
+            "APPLIANCE_RUNTIME": str(self.runtime),
+            "APPLIANCE_DATA": str(self.folder / "data"),
+            "APPLIANCE_HANDS": hands,
+            "APPLIANCE_MIDI": str(self.midi),
+        }
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", f"appliance.{name}", *arguments],

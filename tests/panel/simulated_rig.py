@@ -102,6 +102,11 @@ class Rig:
         return self.hands.report(self.performer.turns)
 
     @property
+    def status(self) -> layout.StatusBlock:
+        """What the engine says of itself."""
+        return layout.StatusBlock.from_buffer_copy(self._status)
+
+    @property
     def sequence(self) -> int:
         """Grows with every change of the controls."""
         return int(layout.ControlsBlock.from_buffer_copy(self._controls).sequence)

@@ -18,7 +18,7 @@ from appliance.library.store import Library
 from appliance.panel.actions import Phase, knob, parse
 from appliance.panel.board import has_header
 from appliance.panel.wiring import DEFAULT_TEXT
-from tests.library_files import write_knobbed
+from tests.library_files import write_knobbed, write_linear
 from tests.panel.simulated_rig import PERIOD_S, RATE_HZ, Rig, loudness, rig
 
 JUMPING = DEFAULT_TEXT.replace('turns = "knob Level"\n', 'turns = "knob Level"\npickup = "jump"\n')
@@ -478,3 +478,145 @@ def test_a_pickup_begins_anew_with_each_preset(tmp_path: Path) -> None:
         made.play(0.3, lambda s: made.box.turn("gain", 0.8 - 0.1 * min(1.0, 5 * s)))
         assert made.state["knobs"][name] == pytest.approx(0.5)
         assert made.report["pots"]["gain"]["waiting"] is True
+
+
+def test_a_preset_binds_doubles_and_chords_that_the_box_does_not_have(tmp_path: Path) -> None:
+    text = DEFAULT_TEXT.replace('"left+middle" = "tuner"', "")
+    with rig(tmp_path, text, knobbed(tmp_path)) as made:
+        with_presets(made)
+        bindings = {"left double": "boost", "right+middle": "compare"}
+        made.panel.answer({"request": "preset_bind", "preset": made.panel.order[1], "bindings": bindings})
+        bound = made.report["bound"]
+        assert {"gesture": "double", "action": "boost", "own": True} in bound["left"]
+        assert bound["middle+right"] == [{"gesture": "chord", "action": "compare", "own": True}]
+        for _ in range(2):
+            made.tap("left")
+        made.play(0.5)
+        assert (made.panel.moment.boost, made.panel.live.preset) == (True, made.panel.order[1])
+        made.box.press("middle", True)
+        made.play(0.02)
+        made.box.press("right", True)
+        made.play(0.1)
+        assert made.panel.moment.compare is True
+        made.box.press("middle", False)
+        made.box.press("right", False)
+        made.play(0.1)
+        made.tap("left")
+        made.play(0.5)
+        assert made.panel.live.preset == made.panel.order[0]  # one tap is still the box's
+        assert {line["gesture"] for line in made.report["bound"]["left"]} == {"tap", "hold"}
+        made.tap("left")
+        made.tap("left")
+        made.play(0.5)
+        assert made.panel.moment.boost is False
+
+
+@pytest.mark.parametrize(("switch", "by"), [("middle", 1), ("left", -1)])
+def test_the_next_preset_sounds_a_period_after_the_foot_and_is_whole_after_the_fade(
+    tmp_path: Path, switch: str, by: int
+) -> None:
+    """Pins, hands, panel, prepared patches and the engine's own loader; three presets told apart by their gain."""
+    gains = (0.25, 0.5, 1.0)
+
+    def fill(library: Library) -> None:
+        for gain in gains:
+            library.import_file(write_linear(tmp_path / f"{gain}.nam", (gain,)), name=str(gain))
+
+    with rig(tmp_path, DEFAULT_TEXT, fill) as made:
+        ids = {model["name"]: model["id"] for model in made.state["models"]}
+        made.panel.set({"normalise": False})
+        for gain in gains:
+            made.panel.answer({"request": "select", "model": ids[str(gain)]})
+            made.panel.answer({"request": "preset_add", "name": str(gain)})
+        made.panel.recall(made.panel.order[1], 1)
+        made.pedal.start_loader()
+        try:
+            made.panel.prepare_now()
+            until = time.monotonic() + 20.0
+            while made.status.generation != made.panel.generation:
+                made.play(0.02)
+                time.sleep(0.002)
+                assert time.monotonic() < until
+            made.play(0.1)
+            time.sleep(0.3)  # the loader makes the neighbours ready
+            before = loudness(made.play(0.05))
+            made.box.press(switch, True)
+            made.play(0.1)
+            assert made.panel.live.preset == made.panel.order[1]  # a tap is one when it ends
+            made.box.press(switch, False)
+            begun_s = made.now_s
+            while made.panel.live.preset == made.panel.order[1]:
+                made.play(PERIOD_S)
+                assert made.now_s - begun_s <= LATEST_S
+            assert made.panel.live.preset == made.panel.order[1 + by]
+            # The look comes before the period of its time: the new patch is already in the one just played.
+            assert made.status.generation == made.panel.generation
+            assert made.pedal.is_fading
+            made.play(0.015)
+            assert not made.pedal.is_fading
+            after = loudness(made.play(0.05))
+        finally:
+            made.pedal.stop_loader()
+        assert after / before == pytest.approx(gains[1 + by] / gains[1], rel=0.01)
+
+
+def test_a_walk_through_a_pedal_s_ends_takes_its_time_and_ends_when_told(tmp_path: Path) -> None:
+    text = JUMPING.replace('turns = ["morph", "knob Level"]', 'turns = "knob Input gain"\npickup = "jump"')
+    with rig(tmp_path, text) as made:
+        made.play(0.1)
+        made.hands.calibrate("expression", "walk", made.now_s)
+        made.play(0.5, lambda s: made.box.turn("expression", max(0.2, 0.5 - s)))
+        made.play(4.0)  # its heel is down, and the phone is being read
+        assert made.report["pots"]["expression"]["learning"] is True
+        assert made.report["pots"]["expression"]["seen"] == [
+            pytest.approx(0.2, abs=0.003),
+            pytest.approx(0.5, abs=0.003),
+        ]
+        made.play(0.8, lambda s: made.box.turn("expression", min(0.7, 0.2 + s)))
+        made.play(0.1)
+        made.hands.calibrate("expression", "end", made.now_s)
+        found = made.report["pots"]["expression"]
+        assert (found["outcome"], found["learnt"], found["learning"]) == ("learnt", True, False)
+        assert (found["low"], found["high"]) == (pytest.approx(0.205, abs=0.003), pytest.approx(0.695, abs=0.003))
+        assert made.said == []  # who walked was told by the report
+        made.play(0.5, lambda s: made.box.turn("expression", max(0.6, 0.7 - s)))
+        made.play(0.5, lambda s: made.box.turn("expression", min(0.7, 0.6 + s)))
+        assert made.state["input_gain_db"] == pytest.approx(20.0)
+
+
+def test_a_walk_that_is_cancelled_too_short_or_left_keeps_the_ends_as_they_were(box: Rig) -> None:
+    def sweep(_: float) -> None:
+        box.box.turn("expression", 0.3 + 0.4 * (box.now_s % 1.0))
+
+    def pot() -> dict[str, Any]:
+        found: dict[str, Any] = box.report["pots"]["expression"]
+        return found
+
+    before = pot()["low"], pot()["high"]
+    box.hands.calibrate("expression", "walk", box.now_s)
+    box.play(1.5, sweep)
+    box.hands.calibrate("expression", "cancel", box.now_s)
+    assert (pot()["low"], pot()["high"], pot()["outcome"], pot()["learning"]) == (*before, None, False)
+    box.hands.calibrate("expression", "walk", box.now_s)
+    box.play(0.2)
+    box.hands.calibrate("expression", "end", box.now_s)
+    assert (pot()["low"], pot()["high"], pot()["outcome"]) == (*before, "too little")
+    box.hands.calibrate("expression", "walk", box.now_s)
+    box.play(1.5, sweep)
+    box.hands.tick(box.now_s + 85.0)
+    assert pot()["learning"] is True
+    box.hands.tick(box.now_s + 91.0)
+    assert (pot()["low"], pot()["high"], pot()["learning"]) == (*before, False)
+    assert box.said == ["Nobody said that expression is done: its ends are as they were"]
+
+
+def test_the_report_says_what_everything_is_bound_to(tmp_path: Path) -> None:
+    text = DEFAULT_TEXT + '[encoder.wheel]\npins = [22, 23]\nturns = "knob Input gain"\n'
+    with rig(tmp_path, text) as made:
+        made.play(0.05)
+        report = made.report
+        assert report["bound"]["right"] == [{"gesture": "press", "action": "bypass tap-or-hold", "own": False}]
+        assert report["bound"]["left+middle"] == [{"gesture": "chord", "action": "tuner", "own": False}]
+        assert report["pots"]["expression"]["bound"] == ["morph", "knob Level"]
+        assert [name for name, pot in report["pots"].items() if pot["pedal"]] == ["expression"]
+        assert report["turned_by"] == {"wheel": {"turns": "input gain", "stands_at": 0.5}}

@@ -112,7 +112,7 @@ def test_learning_is_begun_and_ended_over_the_socket_and_kept(simulated: PanelCl
     ("request_name", "fields", "words"),
     [
         ("calibrate", {"pot": "gian", "step": "begin"}, "Did you mean 'gain'?"),
-        ("calibrate", {"pot": "gain", "step": "start"}, "begin, end or forget"),
+        ("calibrate", {"pot": "gain", "step": "start"}, "begin, walk, end, cancel or forget"),
         ("calibrate", {"pot": 3, "step": "begin"}, "pot is text"),
         ("learn", {"action": "bypss"}, "Did you mean 'bypass'?"),
         ("learn", {"action": 7}, "an action is text"),
@@ -142,6 +142,28 @@ def test_without_hardware_the_panel_goes_on_and_says_so_once(tmp_path: Path) -> 
         _, words = process.communicate(timeout=10)
         assert process.returncode == 0
         assert words.count("no GPIO header") == 1
+
+
+@pytest.mark.skipif(has_header(), reason="this machine has a GPIO header")
+def test_with_midi_alone_no_pots_are_invented_and_midi_is_learnt(tmp_path: Path) -> None:
+    pytest.importorskip("mido", reason="mido is not installed")
+    devices = tmp_path / "devices"
+    devices.mkdir()
+    os.mkfifo(devices / "midiC1D0")
+    wire = os.open(devices / "midiC1D0", os.O_RDWR | os.O_NONBLOCK)
+    with panel(tmp_path, APPLIANCE_MIDI=str(devices)) as (client, _):
+        found = ready(client)
+        assert (found["pots"], found["switches"], found["chords"], found["bound"]) == ({}, {}, {}, {})
+        assert "no GPIO header" in found["missing"]
+        until(lambda: ready(client)["midi"]["devices"] == ["midiC1D0"])
+        client.request("learn", action="bypass")
+        os.write(wire, bytes((0xB0, 20, 127)))
+        midi = until(lambda: (midi := ready(client)["midi"])["learning"] is None and midi)
+        assert (midi["bindings"], midi["learnt"], midi["readable"]) == ({"cc 20": "bypass"}, ["cc 20"], True)
+        until(lambda: bypass(client))
+        client.request("unlearn", message="cc 20")
+        assert ready(client)["midi"]["bindings"] == {}
+    os.close(wire)
 
 
 def test_a_mistake_in_the_file_is_said_with_its_place_and_the_pedal_plays(tmp_path: Path) -> None:

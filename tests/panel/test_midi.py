@@ -144,6 +144,21 @@ def test_a_learnt_binding_works_at_once_and_is_kept(source: MidiIn, tmp_path: Pa
         again.forget_midi("cc 8")
 
 
+def test_learning_that_nobody_answers_ends_by_itself(source: MidiIn, tmp_path: Path) -> None:
+    with device(tmp_path) as wire:
+        hand = Hand(source, wire).hand
+        for begun_s in (0.0, 200.0):
+            hand.learning = parse("boost")
+            hand.poll(begun_s)
+            hand.poll(begun_s + 59.0)
+            assert hand.learning == parse("boost")
+            hand.poll(begun_s + 61.0)
+            assert hand.learning is None
+        os.write(wire, bytes((0xB0, 7, 100)))
+        assert hand.poll(262.0) == []
+        assert hand.report()["learnt"] == []
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [("cc", "a word and a number"), ("cd 3", "Did you mean 'cc'?"), ("cc 128", "0 to 127"), ("note x", "not 'x'")],

@@ -101,6 +101,7 @@ class ScriptedPanel:
         self.imports: Callable[[Path], dict[str, Any]] | None = None
         self.requests: list[dict[str, Any]] = []
         self.reading: dict[str, Any] | None = None
+        self.controls: dict[str, Any] | None = None
         self.state: dict[str, Any] = {
             "revision": 1,
             "model": "m-drive",
@@ -127,6 +128,10 @@ class ScriptedPanel:
         kind = asked["request"]
         if kind == "tuner" and "on" not in asked:
             return {"reading": self.reading}
+        if kind in ("controls", "calibrate", "learn", "unlearn"):
+            if self.controls is None:
+                raise NotFound("no GPIO header here, so no pots and switches")
+            return {"controls": self.controls}
         if kind == "import":
             assert self.imports is not None
             return {"item": self.imports(Path(asked["path"]))}

@@ -51,20 +51,27 @@ export function follow(handlers) {
 }
 
 /** POST JSON. Resolves to the answer; rejects with an Error whose message is for the player. */
-export async function post(path, body) {
+export function post(path, body) {
+  const headers = { "Content-Type": "application/json", "X-Pedal": "1" };
+  return request(path, { method: "POST", headers, body: JSON.stringify(body) }, "No connection to the pedal. Nothing was changed.");
+}
+
+/** GET JSON, as `post`. The Error has the answer's `status`. */
+export function ask(path) {
+  return request(path, { signal: AbortSignal.timeout(SILENT_MS) }, "No connection to the pedal. Trying again…");
+}
+
+async function request(path, options, lost) {
   let response;
   try {
-    response = await fetch(`/api/${path}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Pedal": "1" },
-      body: JSON.stringify(body),
-    });
+    response = await fetch(`/api/${path}`, options);
   } catch {
-    throw new Error("No connection to the pedal. Nothing was changed.");
+    throw new Error(lost);
   }
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.message || `The pedal answered with error ${response.status}.`);
-  return answer;
+  if (response.ok) return answer;
+  const message = answer.message || `The pedal answered with error ${response.status}.`;
+  throw Object.assign(new Error(message), { status: response.status });
 }
 
 /** Upload one file. `progress` gets 0…1. Resolves to the item; rejects with an Error for the player. */

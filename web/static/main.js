@@ -1,6 +1,7 @@
 // The page: what the pedal says is drawn, what the player does is shown at once and sent.
 
 import { bookOnPage } from "./book.js";
+import { controlsOnPage } from "./controls.js";
 import { Dial } from "./dial.js";
 import { drawLists, markLists, sheetOnPage } from "./library.js";
 import { follow, latestOnly, post, upload } from "./link.js";
@@ -33,6 +34,7 @@ const sender = latestOnly((change) => post("set", change), (error) => {
 
 function toast(message) {
   const element = byId("toast");
+  (document.querySelector("dialog[open]") || document.body).append(element); // or an open view would cover it
   element.textContent = message;
   element.classList.add("shown");
   clearTimeout(toast.timer);
@@ -130,6 +132,7 @@ function render() {
   drawBank(state, stage);
   book.draw(state, stage);
   tuner.state(state);
+  controls.state(state, model, preset);
   document.body.classList.toggle("swapping", pending === "model");
   renderBypass();
   renderKnobs(model);
@@ -224,6 +227,7 @@ const openSheet = sheetOnPage(act);
 const book = bookOnPage(act, toast);
 const drawBank = bankOnPage(act, book.open);
 const tuner = tunerOnPage(act);
+const controls = controlsOnPage(toast);
 const showMeters = metersOnPage();
 
 byId("previous").addEventListener("click", () => step(-1));

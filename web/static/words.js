@@ -44,3 +44,28 @@ export function piWords(model) {
   );
   return boards.length ? `${boards.join(" · ")} (estimate)` : "";
 }
+
+/** 0.514 → "51 %". */
+export function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+const ACTIONS = {
+  "next-preset": "Next preset", "previous-preset": "Previous preset", "bank-up": "Next bank", "bank-down": "Bank before",
+  "bypass": "Bypass", "boost": "Boost", "tuner": "Tuner", "compare": "As saved", "morph": "Morph between scenes",
+};
+const STYLES = { "momentary": " while held", "tap-or-hold": ", tap or hold" };
+
+/** An action of panel/actions.py as a player reads it. */
+export function actionWords(text) {
+  const [first, ...rest] = text.split(" ");
+  if (first === "knob") return rest.join(" ");
+  const style = STYLES[rest[rest.length - 1]] || "";
+  const more = (style ? rest.slice(0, -1) : rest).join(" ");
+  return (ACTIONS[first] || first.charAt(0).toUpperCase() + first.slice(1).replaceAll("-", " ")) + (more && ` ${more}`) + style;
+}
+
+/** "cc 11" → "CC 11". */
+export function messageWords(message) {
+  return message.startsWith("cc ") ? message.toUpperCase() : message.charAt(0).toUpperCase() + message.slice(1);
+}
