@@ -27,7 +27,7 @@ from appliance.training.plan import Budget, Plan, Times, make_plan, revised
 from appliance.training.progress import Moment
 from appliance.training.race import Racer, leaders
 from appliance.training.recipe import Recipe, default_recipe
-from appliance.training.schedule import learning_rate_at
+from appliance.training.schedule import learning_rate_at, top_rate
 from appliance.training.validation import Validation
 
 CHECKPOINT_EVERY_S = 20.0
@@ -217,7 +217,8 @@ class _Trainer:
     def _round(self, run: _Run) -> None:
         recipe = self._recipe
         progress = run.plan.progress(run.done)
-        rate = learning_rate_at(progress, recipe.learning_rate, recipe.rise_share, recipe.final_share)
+        top = top_rate(recipe.learning_rate, run.plan.rounds, recipe.full_rate_rounds)
+        rate = learning_rate_at(progress, top, recipe.rise_share, recipe.final_share)
         batch = self._batches.of_round(run.done)
         run.loss_sum += min([racer.learn(batch, rate) for racer in run.racers])
         run.loss_rounds += 1

@@ -19,7 +19,8 @@ class Recipe:
     half of those left drops out.
     """
 
-    learning_rate: float = 0.015
+    learning_rate: float = 0.015  # the top of the cycle; in trainings of more rounds than full_rate_rounds less
+    full_rate_rounds: int = 5000
     batch: int = 4
     segment_frames: int = 4096
     warm_up_frames: int = 0

@@ -14,6 +14,14 @@ def learning_rate_at(progress: float, top: float, rise_share: float, final_share
     return top * (final_share + (1.0 - final_share) * 0.5 * (1.0 + math.cos(math.pi * min(fall, 1.0))))
 
 
+def top_rate(learning_rate: float, rounds: int, full_rate_rounds: int) -> float:
+    """The top of the cycle for a training of so many rounds: up to `full_rate_rounds` the rate itself, beyond that it
+    falls with the square root of the rounds. Large steps for long can throw a network where it never comes back from,
+    and a long training gets as far with small ones.
+    """
+    return learning_rate * min(1.0, math.sqrt(full_rate_rounds / max(rounds, 1)))
+
+
 @dataclass(frozen=True)
 class Heat:
     """At the start of this round only the best `keep` go on."""

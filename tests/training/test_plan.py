@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from appliance.errors import BadRequest
 from appliance.training.plan import Budget, Plan, Times, make_plan, revised
-from appliance.training.schedule import learning_rate_at, race_rounds, validation_rounds
+from appliance.training.schedule import learning_rate_at, race_rounds, top_rate, validation_rounds
 
 
 class Clock:
@@ -129,3 +129,9 @@ def test_one_cycle_of_the_learning_rate() -> None:
     assert rates.index(max(rates)) == 50
     assert rates[50:] == sorted(rates[50:], reverse=True)
     assert rates[-1] == pytest.approx(0.002 * 0.01)
+
+
+def test_a_long_training_takes_smaller_steps() -> None:
+    assert top_rate(0.015, 100, 5000) == top_rate(0.015, 5000, 5000) == 0.015
+    assert top_rate(0.015, 20_000, 5000) == pytest.approx(0.0075)
+    assert top_rate(0.015, 80_000, 5000) == pytest.approx(0.00375)
