@@ -204,7 +204,8 @@ def _alignment_notes(found: Alignment, rate_hz: int) -> list[str]:
     by = "its blips" if found.blip_frames is not None else "comparing the sound"
     way = "later" if late >= 0 else "earlier"
     notes = [
-        f"It is {abs(late)} frames ({abs(late) / rate_hz * 1000:.2f} ms) {way} than the input, told by {by}: moved."
+        f"It is {abs(late)} frame{'s' * (abs(late) != 1)} ({abs(late) / rate_hz * 1000:.2f} ms) {way} than the input, "
+        f"told by {by}: moved."
     ]
     if found.drift is not None:
         over = abs(found.drift.per_frame) * len(found.wet)
