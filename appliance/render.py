@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from appliance.errors import BadAudioFile, BadRequest, StorageError
 from appliance.formats.description import Description, receptive_field_frames
 from appliance.library.cabinet import prepare_cabinet, read_impulse_response
 from appliance.library.loudness import model_loudness_db, normalise_gain_db
+from appliance.spelling import nearest
 
 MIN_BLOCK_FRAMES = 1
 MAX_BLOCK_FRAMES = 8192
@@ -90,8 +90,8 @@ def knob_values(description: Description, wanted: dict[str, float]) -> list[floa
             names = [knob.name for knob in description.knobs]
             if not names:
                 raise BadRequest(f"{description.name} has no knobs, so {name} can't be set.")
-            close = difflib.get_close_matches(name.casefold(), by_name, n=1)
-            hint = f" Did you mean {names[by_name[close[0]]]}?" if close else ""
+            close = nearest(name, names, cutoff=0.6)
+            hint = f" Did you mean {close}?" if close is not None else ""
             raise BadRequest(f"{description.name} has no knob {name}; it has {', '.join(names)}.{hint}")
         knob = description.knobs[index]
         if not knob.minimum <= value <= knob.maximum:

@@ -20,13 +20,13 @@ changes over, and a RELEASE, which only comes where the press is to be undone, c
 
 from __future__ import annotations
 
-import difflib
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from appliance.errors import BadRequest
+from appliance.spelling import did_you_mean
 
 
 class Kind(enum.Enum):
@@ -178,15 +178,6 @@ def parse(text: str) -> Action:
     if rest:
         raise BadRequest(f"{kind.value} takes nothing more, and {' '.join(rest)!r:.40} follows it")
     return Action(kind, number=number, style=style)
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """The end of a sentence about a word that is not known: the nearest known one, or all of them."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
-    if close:
-        return f". Did you mean {by_folded[close[0]]!r}?"
-    return f". There is {', '.join(known)}." if known else ""
 
 
 def _number(kind: Kind, rest: list[str]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.errors import ApplianceError, BadRequest, NotFound
-from appliance.panel.actions import STYLED, Action, Kind, Performer, Phase, Stage, Style, did_you_mean
+from appliance.panel.actions import STYLED, Action, Kind, Performer, Phase, Stage, Style
 from appliance.panel.board import Board
 from appliance.panel.gestures import Event, Feet, Gesture
 from appliance.panel.kept import Kept
@@ -23,6 +23,7 @@ from appliance.panel.pot_hand import PotHand
 from appliance.panel.pots import Fault
 from appliance.panel.switch_bindings import SwitchBindings
 from appliance.panel.wiring import Wiring
+from appliance.spelling import did_you_mean
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from appliance import storage
 from appliance.errors import BadRequest, NotFound
-from appliance.panel.actions import Action, did_you_mean, parse
+from appliance.panel.actions import Action, parse
 from appliance.panel.midi_messages import parse_message
 from appliance.panel.pots import LEAST_TRAVEL, Travel
+from appliance.spelling import did_you_mean
 
 SCHEMA = 1
 

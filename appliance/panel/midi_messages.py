@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from appliance.errors import BadRequest
-from appliance.panel.actions import did_you_mean
+from appliance.spelling import did_you_mean
 
 
 class Sort(enum.Enum):

@@ -70,7 +70,6 @@ class Panel:
         self.tuner = Tuner(tap)
         self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self.runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
-        self._match_db = 0.0  # of the preset recalled last
         self.performer = PanelPerformer(self, status)
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
@@ -78,7 +77,7 @@ class Panel:
         self._state = from_json(loaded.content)
         notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
         self._message = next((note for note in notes if note), None)
-        self._match_db = self.levelling.match_db(self.preset)
+        self._match_db = self.levelling.match_db(self.preset)  # of the preset recalled last
         with self._changed:
             self._look_at_audio()
             self._play()
@@ -375,7 +374,7 @@ class Panel:
         """Ask for what is to sound; whatever can't be had is left out, and the message says so."""
         heard = self.heard
         left = self._sound_of(heard)
-        missing = self._missing_words(heard)
+        missing = self._missing_words(heard, left)
         try:
             self._sounds.play(left)
         except (NotFound, StorageError) as error:
@@ -385,8 +384,7 @@ class Panel:
             self._message = f"{missing}; until you choose another one the guitar is played without it"
         self._publish()
 
-    def _missing_words(self, heard: LiveState) -> str | None:
-        left = self._sound_of(heard)
+    def _missing_words(self, heard: LiveState, left: Sound) -> str | None:
         preset = self.preset
         for kind, wanted, found in (("model", heard.model, left.model), ("cabinet", heard.cabinet, left.cabinet)):
             if wanted is not None and found is None:

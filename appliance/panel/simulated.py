@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from appliance.errors import BadRequest, BadSettings, NotFound
-from appliance.panel.actions import did_you_mean
 from appliance.panel.board import Board
 from appliance.panel.pins import mock, open_board
 from appliance.panel.wiring import Chip, Converter, Wiring
+from appliance.spelling import did_you_mean
 
 _CLOCK, _MOSI, _MISO, _SELECT = 11, 10, 9, 8
 _TOP = 1023

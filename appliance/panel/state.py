@@ -5,7 +5,6 @@ Functions take a state and give a new one; values out of range are brought into 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from appliance.bridge.layout import Flag
 from appliance.errors import BadRequest
 from appliance.formats.description import Knob
 from appliance.panel.pitch_names import TUNINGS
+from appliance.spelling import did_you_mean
 
 GATE_OFF_DB = -120.0
 RANGES: dict[str, tuple[float, float]] = {
@@ -110,11 +110,11 @@ def with_settings(state: LiveState, wanted: Mapping[str, Any], knobs: Sequence[K
             if isinstance(value, str) and value in TUNINGS:
                 changes[name] = value
             else:
-                faults.append(f"there is no tuning {_shown(value)}{_did_you_mean(str(value), list(TUNINGS))}")
+                faults.append(f"there is no tuning {_shown(value)}{did_you_mean(str(value), list(TUNINGS))}")
         elif name == "knobs":
             changes["knobs"] = _with_knobs(state, value, knobs, faults)
         else:
-            faults.append(f"there is no setting {name!r}{_did_you_mean(name, SETTINGS)}")
+            faults.append(f"there is no setting {name!r}{did_you_mean(name, SETTINGS)}")
     if faults:
         raise BadRequest("; ".join(faults))
     return replace(state, **changes)
@@ -163,7 +163,7 @@ def _with_knobs(
         number = _number(value)
         if knob is None:
             what = "this model has no knobs" if not knobs else f"this model has no knob {name!r}"
-            faults.append(what + _did_you_mean(str(name), list(known)))
+            faults.append(what + did_you_mean(str(name), list(known)))
         elif number is None:
             faults.append(f"{name} is a number from {knob.minimum:g} to {knob.maximum:g}, not {_shown(value)}")
         else:
@@ -190,14 +190,6 @@ def _number(value: Any) -> float | None:
 
 def _clamp(value: float, low: float, high: float) -> float:
     return min(max(float(value), low), high)
-
-
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    if close:
-        return f". Did you mean {by_lower[close[0]]!r}?"
-    return f". There is {', '.join(known)}." if known else ""
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from appliance.errors import BadRequest, BadSettings
 from appliance.panel import wiring_rules
 from appliance.panel import wiring_values as values
-from appliance.panel.actions import Action, Kind, did_you_mean, parse
+from appliance.panel.actions import Action, Kind, parse
 from appliance.panel.midi_messages import parse_message
 from appliance.panel.pots import Travel
 from appliance.panel.wiring import (
@@ -29,6 +29,7 @@ from appliance.panel.wiring import (
     SwitchWiring,
     Wiring,
 )
+from appliance.spelling import did_you_mean
 
 _LARGEST_FILE_BYTES = 1 << 20
 _SECTIONS = ("converter", "pot", "pedal", "switch", "chord", "encoder", "led", "strip", "midi")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.panel.actions import STYLED, Action, Kind, Style, did_you_mean
+from appliance.panel.actions import STYLED, Action, Kind, Style
 from appliance.panel.wiring import Chip, Wiring
+from appliance.spelling import did_you_mean
 
 Fault = tuple[str, str, str]  # table, key, words
 

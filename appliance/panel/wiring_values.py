@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from appliance.errors import BadRequest
-from appliance.panel.actions import Action, did_you_mean, parse
+from appliance.panel.actions import Action, parse
 from appliance.panel.wiring import Colour
+from appliance.spelling import did_you_mean
 
 _T = TypeVar("_T")
 _COLOURS: Mapping[str, Colour] = {

@@ -19,7 +19,8 @@ from torch import Tensor
 from appliance.errors import NotInstalled
 from appliance.formats.description import Architecture
 from appliance.training.contract import DataSet, Network
-from appliance.training.networks.wavenet_shape import SHAPES, ArrayShape
+from appliance.training.networks.wavenet_shape import SHAPES
+from appliance.training.throughput import nam_config
 
 BATCH = 16
 SEGMENT_FRAMES = 8192
@@ -100,34 +101,11 @@ def _train(data: DataSet, size: str, cpu_s: float, seed: int) -> Side:
 
 
 def _configuration(size: str) -> dict[str, Any]:
-    shape = SHAPES[size]
     return {
-        "net": {
-            "name": "WaveNet",
-            "config": {
-                "layers_configs": [
-                    _array(array, 1 if index == 0 else shape.arrays[index - 1].channels)
-                    for index, array in enumerate(shape.arrays)
-                ],
-                "head_scale": shape.head_scale,
-            },
-        },
+        "net": {"name": "WaveNet", "config": nam_config(SHAPES[size])},
         "loss": {"val_loss": "esr", "pre_emph_mrstft_weight": 2e-4, "pre_emph_mrstft_coef": 0.85},
         "optimizer": {"lr": 0.004},
         "lr_scheduler": {"class": "ExponentialLR", "kwargs": {"gamma": 0.993}},
-    }
-
-
-def _array(array: ArrayShape, input_size: int) -> dict[str, Any]:
-    return {
-        "input_size": input_size,
-        "condition_size": 1,
-        "channels": array.channels,
-        "kernel_size": array.taps[0],
-        "dilations": list(array.dilations),
-        "activation": "Tanh",
-        "gated": False,
-        "head": {"out_channels": array.head_size, "kernel_size": array.head_taps, "bias": array.head_bias},
     }
 
 

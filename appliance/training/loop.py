@@ -142,7 +142,7 @@ class _Trainer:
         self._loss = Loss(recipe.loss, data.sample_rate_hz, (wet * self._scale).to(device))
         self._validations: dict[int, Validation] = {}
         self._networks: dict[int, Network] = {}  # by seed
-        self._build, self._first = build, first
+        self._build = build
         self._about = {
             "data": checkpoint.fingerprint(data),
             "recipe": repr(sorted(recipe.as_table().items())),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from collections.abc import Collection, Mapping
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 from appliance.capture.take import ACCEPTABLE
 from appliance.errors import BadDataSet
 from appliance.formats.description import Knob
+from appliance.spelling import nearest
 from appliance.training.splits import SplitWish
 
 NAME = "device.toml"
@@ -222,6 +222,5 @@ class _Reader:
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:
-    by_folded = {each.casefold(): each for each in known}
-    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.5)
-    return f". Did you mean {by_folded[close[0]]}?" if close else ""
+    close = nearest(name, known)
+    return f". Did you mean {close}?" if close is not None else ""

@@ -19,15 +19,13 @@ from appliance.engine.onnx_engine import OnnxEngine
 from appliance.formats.description import Act, Activation, Gating, Recurrent
 from appliance.formats.read import read_model_bytes
 from tests.formats.files import as_bytes, nam_file
+from tests.formats.nam_package import import_nam, nam_output
 from tests.models import guitarish, random_wavenet
 
 
 @pytest.fixture(scope="module")
 def nam() -> ModuleType:
-    """The package; what it imports warns of its own future, which is not ours."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("nam.models")
+    return import_nam()
 
 
 def theirs(nam: ModuleType, file: dict[str, Any], audio: Float32) -> Float32:
@@ -39,11 +37,7 @@ def theirs(nam: ModuleType, file: dict[str, Any], audio: Float32) -> Float32:
             array["head"] = head
         if array.get("gated") is False:
             del array["gated"]
-    model = nam.init_from_nam(file)
-    model.eval()
-    with torch.no_grad():
-        output: Float32 = model(torch.from_numpy(audio), pad_start=True).numpy()
-    return output
+    return nam_output(nam, file, audio)
 
 
 def guitar(shared_data: Path, frames: int) -> Float32:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from appliance.engine.contract import Float32
 from appliance.engine.engines import make_engine
@@ -20,6 +17,7 @@ from appliance.errors import UnsupportedModel
 from appliance.formats.description import Act, Activation, Cell, Description, Gating, Knob, Levels, Recurrent
 from appliance.formats.nam_export import nam_object, write_nam
 from appliance.formats.read import read_model, read_model_bytes, read_variants
+from tests.formats.nam_package import import_nam, nam_output
 from tests.models import (
     LEAKY_HARDTANH,
     PRELU,
@@ -77,17 +75,7 @@ PLAYED_HERE = PLAYED_BY_NAM | {
 
 @pytest.fixture(scope="module")
 def nam() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip("nam.models")
-
-
-def theirs(nam: ModuleType, file: dict[str, Any], audio: Float32) -> Float32:
-    model = nam.init_from_nam(file)
-    model.eval()
-    with torch.no_grad():
-        output: Float32 = model(torch.from_numpy(audio), pad_start=True).numpy()
-    return output
+    return import_nam()
 
 
 def ours(description: Description, audio: Float32) -> Float32:
@@ -105,7 +93,7 @@ def test_nam_plays_what_we_play(family: str, nam: ModuleType, tmp_path: Path) ->
     write_nam([model], tmp_path / "model.nam", {})
     audio = guitarish(rng, 4000)
     file = json.loads((tmp_path / "model.nam").read_text())
-    assert np.abs(theirs(nam, file, audio) - ours(model, audio)).max() < 1e-5
+    assert np.abs(nam_output(nam, file, audio) - ours(model, audio)).max() < 1e-5
 
 
 @pytest.mark.parametrize("family", PLAYED_HERE)
@@ -139,8 +127,10 @@ def test_a_model_with_knobs_is_held_where_it_was_asked(nam: ModuleType) -> None:
     values = np.array([7.0, 0.5], np.float32)
     engine.process(np.zeros(8192, np.float32), values)
     file = nam_object([model], {"Gain": 7.0})
-    assert np.abs(theirs(nam, file, audio) - engine.process(audio, values)).max() < 1e-5
-    assert np.abs(theirs(nam, nam_object([model], {"Gain": 1.0}), audio) - engine.process(audio, values)).max() > 1e-3
+    assert np.abs(nam_output(nam, file, audio) - engine.process(audio, values)).max() < 1e-5
+    assert (
+        np.abs(nam_output(nam, nam_object([model], {"Gain": 1.0}), audio) - engine.process(audio, values)).max() > 1e-3
+    )
 
 
 def _a1_with_knobs(rng: Rng) -> Description:
@@ -151,7 +141,7 @@ def test_gains_are_in_the_weights(nam: ModuleType) -> None:
     rng = np.random.default_rng(4)
     model = dataclasses.replace(_a2(rng), input_gain_db=6.0, output_gain_db=-4.0)
     audio = guitarish(rng, 2000)
-    assert np.abs(theirs(nam, nam_object([model], {}), audio) - ours(model, audio)).max() < 1e-5
+    assert np.abs(nam_output(nam, nam_object([model], {}), audio) - ours(model, audio)).max() < 1e-5
 
 
 def test_several_sizes_are_a_container(nam: ModuleType, tmp_path: Path) -> None:
@@ -165,7 +155,7 @@ def test_several_sizes_are_a_container(nam: ModuleType, tmp_path: Path) -> None:
     assert len(found) == 2
     for size, read, entry in zip(sizes, found, file["config"]["submodels"], strict=True):
         assert np.abs(ours(read, audio) - ours(size, audio)).max() < 1e-6
-        assert np.abs(theirs(nam, entry["model"], audio) - ours(size, audio)).max() < 1e-5
+        assert np.abs(nam_output(nam, entry["model"], audio) - ours(size, audio)).max() < 1e-5
     assert [entry["max_value"] for entry in file["config"]["submodels"]] == [0.5, 1.0]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _N = 2  # the place of n among a GRU's gates r, z, n
 # Without a gradient to come what is saved need not last: so much of the audio at a time.
 _UNTAUGHT_FRAMES = 4096
-_rooms = Rooms()
+_rooms: Rooms[Tensor] = Rooms(torch.empty)
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from appliance.training.contract import Float32
+from appliance.training.networks.rooms import Rooms
 from appliance.training.networks.wavenet_shape import WaveNetShape
 
 if TYPE_CHECKING:
@@ -95,24 +96,10 @@ class _WaveNetFunction(torch.autograd.Function):
         return None, gradients if len(weights) > 1 else gradients.sum(dim=0, keepdim=True), None
 
 
-class _Rooms:
-    """Memory for saved activations, kept between steps: fresh memory of that size costs as much as the work in it."""
+def _new_room(size: int) -> Float32:
+    from appliance.training._kernels import room
 
-    KEPT = 2  # a pack trains two networks in turn
-
-    def __init__(self) -> None:
-        self._free: list[Float32] = []
-
-    def take(self, size: int) -> Float32:
-        from appliance.training._kernels import room as new_room
-
-        for index, room in enumerate(self._free):
-            if len(room) == size:
-                return self._free.pop(index)
-        return new_room(size)
-
-    def give_back(self, room: Float32) -> None:
-        self._free = [*self._free, room][-self.KEPT :]
+    return room(size)
 
 
-_rooms = _Rooms()
+_rooms = Rooms(_new_room)  # a pack trains two networks in turn: two are kept
