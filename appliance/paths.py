@@ -70,3 +70,13 @@ def settings_file() -> Path | None:
 def panel_socket() -> Path:
     """Unix socket on which the panel answers commands (`bridge/commands.py`)."""
     return runtime_dir() / "panel.sock"
+
+
+def wishes_dir() -> Path:
+    """Where the panel asks root for what it may not do itself (`box/wishes.py`); absent where no box is installed."""
+    return runtime_dir() / "wishes"
+
+
+def answers_dir() -> Path:
+    """Where root answers."""
+    return runtime_dir() / "answers"

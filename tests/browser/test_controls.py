@@ -66,8 +66,10 @@ def test_pots_and_switches_are_live_and_say_what_they_do(view: Any, pedal: Runni
     assert "turns treble" in pot_card(view, "tone").inner_text().lower()
     sweep(pedal, "tone", 0.5, 0.6, 0.7)
     view.locator(".pot[data-pot=tone] .pot-values", has_text="reads 0.700").wait_for()
-    assert pot_card(view, "tone").locator(".pot-bar i").evaluate("e => parseFloat(e.style.width)") == pytest.approx(
-        70.5, abs=1.0
+    bar = pot_card(view, "tone").locator(".pot-bar i")  # the filtered pot: a moment behind the wire
+    eventually(
+        "the bar is where the pot is",
+        lambda: bar.evaluate("e => parseFloat(e.style.width)") == pytest.approx(70.5, abs=1.0),
     )
     right = view.locator(".foot", has_text="Press: Bypass, tap or hold")
     pedal.panel.request("sim", switch="right", down=True)

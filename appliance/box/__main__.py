@@ -1,0 +1,53 @@
+"""`python -m appliance.box`: fulfil the wishes that wait (see `wishes.py`), as root, then end. Started by systemd."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from appliance.box import wishes
+from appliance.box.wishes import Answer, Wish
+from appliance.errors import ApplianceError, ExitCode
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Mapping[str, Any]], Answer]
+
+
+def handlers() -> dict[str, Handler]:
+    """Everything that may be wished for, by its name."""
+    return {}
+
+
+def fulfil(wish: Wish) -> Answer:
+    """Do it, or say why not. Never raises: a bug in one handler must not keep the next wish waiting."""
+    handler = handlers().get(wish.name)
+    if wish.fault is not None:
+        return Answer("refused", f"The wish {wish.name!r} can't be taken: {wish.fault}.")
+    if handler is None:
+        return Answer("refused", f"Nobody here does {wish.name!r}.")
+    try:
+        return handler(wish.arguments)
+    except ApplianceError as error:
+        return Answer("refused", str(error))
+    except Exception as error:
+        log.exception("%s failed", wish.name)
+        return Answer("failed", f"{wish.name} failed: {error}. The log of appliance-wishes has more.")
+
+
+def main() -> int:
+    """Fulfil what waits. Returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for wish in wishes.take():
+        if wish.fault is None:
+            wishes.tell(wish.name, Answer("working", ""))
+        answer = fulfil(wish)
+        log.info("%s: %s – %s", wish.name, answer.status, answer.words)
+        wishes.tell(wish.name, answer)
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
