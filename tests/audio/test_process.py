@@ -94,7 +94,7 @@ def test_both_stop_signals_end_it_cleanly_and_soon(tmp_path: Path) -> None:
             audio.wait_for(lambda status: status.pid == audio.process.pid and status.state == AudioState.PLAYING)
             begun = time.monotonic()
             assert audio.stop(number)[0] == ExitCode.OK
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 5.0
 
 
 def test_systemd_hears_ready_then_the_watchdog_while_frames_move(tmp_path: Path) -> None:

@@ -297,7 +297,7 @@ def test_watchers_hear_of_a_change_at_once_and_of_silence_after_their_patience(b
     state = bench.panel.state_after(revision, 5.0)
     assert state is not None
     assert state["level_db"] == -9.0
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 4.0
 
 
 def test_at_the_very_first_start_a_factory_model_and_cabinet_are_chosen(tmp_path: Path) -> None:
