@@ -31,8 +31,8 @@ def warnings(box: Box, hat: Hat | None) -> Iterator[str]:
     taken = sorted(hat.pins & _wired_pins(box))
     if taken:
         yield (
-            f"{hat.title} needs GPIO {', '.join(map(str, taken))}, where the wiring plan has something too: wire that to "
-            "other pins and say so in /etc/appliance/appliance.toml (docs/wiring.md)"
+            f"{hat.title} needs GPIO {', '.join(map(str, taken))}, where the wiring plan has something too: wire that "
+            "to other pins and say so in /etc/appliance/appliance.toml (docs/wiring.md)"
         )
     if hat.notes:
         yield f"{hat.title}: {hat.notes}"

@@ -17,7 +17,8 @@ _BEGIN = b"# >>> appliance: lines up to the next mark belong to its installer"
 _JOINED = b" (no line end stood before this)"  # so that removing gives back a file without a last line end
 _END = b"# <<< appliance"
 _BLOCK = re.compile(
-    rb"(?P<before>\n?)" + re.escape(_BEGIN) + rb"(?P<joined>" + re.escape(_JOINED) + rb")?\r?\n.*?" + re.escape(_END) + rb"\r?\n?",
+    rb"(?P<before>\n?)" + re.escape(_BEGIN) + rb"(?P<joined>" + re.escape(_JOINED) + rb")?\r?\n"
+    rb".*?" + re.escape(_END) + rb"\r?\n?",
     re.DOTALL,
 )  # fmt: skip
 
@@ -81,10 +82,10 @@ def active_lines(config: bytes) -> list[str]:
 def isolation_words(core: int, cores: int) -> list[str]:
     """Kernel words that keep a core for the sound.
 
-    isolcpus=domain: the scheduler puts nothing there by itself; managed_irq: nor do drivers that spread their interrupts
-    (NVMe); irqaffinity: all other interrupts go to the other cores; rcu_nocbs: the kernel's deferred clean-up too.
-    Not nohz_full: it saves the tick of a thread that computes without pause, and makes each entry into the kernel
-    dearer; the sound enters it 1,500 times a second. Source: the kernel's admin-guide/kernel-parameters.
+    isolcpus=domain: the scheduler puts nothing there by itself; managed_irq: nor do drivers that spread their
+    interrupts (NVMe); irqaffinity: all other interrupts go to the other cores; rcu_nocbs: the kernel's deferred
+    clean-up too. Not nohz_full: it saves the tick of a thread that computes without pause, and makes each entry into
+    the kernel dearer; the sound enters it 1,500 times a second. Source: the kernel's admin-guide/kernel-parameters.
     """
     others = f"0-{core - 1}" if core == cores - 1 else ",".join(str(n) for n in range(cores) if n != core)
     others = "0" if others == "0-0" else others

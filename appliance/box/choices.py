@@ -18,7 +18,7 @@ DEFAULT_PERIOD_FRAMES = 64
 
 @dataclass(frozen=True)
 class Choices:
-    """hat: None without one. input, output: ALSA devices, both "demo" for the demo card. channel: the guitar's, from 1."""
+    """hat: None without one. input, output: ALSA devices, or "demo" both. channel: the guitar's, from 1."""
 
     hat: Hat | None
     input: str
@@ -75,8 +75,8 @@ def choose(
         if len(only) != 1:
             there = f"there are {', '.join(only)}" if only else "none is plugged in"
             raise SystemRefused(
-                f"no sound card was named and {there}: say --hat NAME, or --card NAME for one that needs no HAT (USB), or "
-                "--card demo to try the pedal without"
+                f"no sound card was named and {there}: say --hat NAME, or --card NAME for one that needs no HAT "
+                "(USB), or --card demo to try the pedal without"
             )
         found = tuple(name or f"hw:CARD={only[0]}" for name in found)
     if (found[0] == DEMO) != (found[1] == DEMO):
@@ -145,8 +145,8 @@ def _choose_hat(
 
 def _cards_of_the_system(root: Path) -> Sequence[str]:
     """Ids of the cards that play and record."""
-    found = []
-    for folder in sorted((root / "proc/asound").glob("card[0-9]*")):
-        if any(folder.glob("pcm*p")) and any(folder.glob("pcm*c")):
-            found.append((folder / "id").read_text().strip())
-    return found
+    return [
+        (folder / "id").read_text().strip()
+        for folder in sorted((root / "proc/asound").glob("card[0-9]*"))
+        if any(folder.glob("pcm*p")) and any(folder.glob("pcm*c"))
+    ]

@@ -1,8 +1,8 @@
-"""A quiet core for the sound: full speed, and no interrupts that can be moved. `python -m appliance.box.cores`, as root.
+"""A quiet core for the sound: full speed, and no interrupts to disturb it. `python -m appliance.box.cores`, as root.
 
 The kernel's command line isolates the core from the next start on (`boot_config.isolation_words`); this does what only
-a running system can: the governor, and interrupts that were set up in spite of it. Where there is no core to spare, or a
-file refuses (many interrupts can't be moved), things stay as they are: the pedal plays all the same.
+a running system can: the governor, and interrupts that were set up in spite of it. Where there is no core to spare,
+or a file refuses (many interrupts can't be moved), things stay as they are: the pedal plays all the same.
 """
 
 from __future__ import annotations

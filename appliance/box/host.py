@@ -43,8 +43,8 @@ def look(box: Box) -> Host:
         )
     if box.is_this_system and (platform.machine() not in _MACHINES or sys.maxsize < 2**32):
         raise SystemRefused(
-            f"this is a 32-bit system ({platform.machine()}): write the 64-bit image of Raspberry Pi OS Lite on the card, "
-            "every Pi from the Zero 2 W on runs it"
+            f"this is a 32-bit system ({platform.machine()}): write the 64-bit image of Raspberry Pi OS Lite on the "
+            "card, every Pi from the Zero 2 W on runs it"
         )
     if sys.version_info < _OLDEST_PYTHON:
         raise SystemRefused(f"this is Python {platform.python_version()}; 3.11 or newer is needed")

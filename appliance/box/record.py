@@ -32,8 +32,8 @@ def load(path: Path) -> Record:
         return Record()
     except (OSError, ValueError, TypeError) as error:
         raise StorageError(
-            f"{path}, which says what was installed here, can't be read ({error}): move it away to install afresh; what "
-            "is there is then taken for somebody else's"
+            f"{path}, which says what was installed here, can't be read ({error}): move it away to install afresh; "
+            "what is there is then taken for somebody else's"
         ) from error
 
 

@@ -107,7 +107,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line; ends the process with a sentence (code 2) when it makes no sense."""
     parser = argparse.ArgumentParser(
         prog="install.sh",
-        description="Installs the pedal as services that start with the Pi. Safe to run again: it does what is missing.",
+        description="Installs the pedal as services that start with the Pi; run again, it does what is missing.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

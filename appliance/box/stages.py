@@ -103,7 +103,7 @@ def files(wanted: Wanted) -> Changes:
         if not file.is_laid(box):
             wanted.changed.add("files")
             yield Change(f"write /{file.place}", partial(system_files.lay, box, file, record))
-    if not (box.command.is_symlink() and os.readlink(box.command) == _COMMAND):
+    if not (box.command.is_symlink() and box.command.readlink() == Path(_COMMAND)):
         yield Change(f"link /{_command_place(box)} to the current version", partial(_link_command, box, record))
 
 

@@ -32,7 +32,7 @@ def is_whole(box: Box, name: str) -> bool:
 def name_of(link: Path) -> str | None:
     """The version that `current` or `previous` leads to; None without one."""
     try:
-        return Path(os.readlink(link)).name
+        return link.readlink().name
     except OSError:
         return None
 
@@ -44,16 +44,13 @@ def name_for_wheels(folder: Path, version: str) -> str:
 
 def name_for_checkout(folder: Path, version: str) -> str:
     """A name that stands for exactly these sources. Raises OSError."""
-    found = [
-        Path(at) / name
-        for part in _PARTS_OF_A_CHECKOUT
-        for at, folders, names in (
-            os.walk(folder / part) if (folder / part).is_dir() else [(folder, [], [part])]
-        )
-        if not _forget(folders)
-        for name in names
-        if not name.endswith((".pyc", ".so"))
-    ]  # fmt: skip
+    found: list[Path] = []
+    for part in _PARTS_OF_A_CHECKOUT:
+        if (folder / part).is_file():
+            found.append(folder / part)
+        for at, folders, names in os.walk(folder / part):
+            folders[:] = [name for name in folders if name not in _NOT_PARTS]
+            found.extend(Path(at) / name for name in names if not name.endswith((".pyc", ".so")))
     return f"{version}-{_digest(sorted(found), folder)}"
 
 
@@ -113,11 +110,6 @@ def _point(link: Path, name: str) -> None:
     temporary.symlink_to(Path("versions") / name)
     temporary.replace(link)
     storage.sync_folder(link.parent)
-
-
-def _forget(folders: list[str]) -> None:
-    """Keep os.walk out of caches."""
-    folders[:] = [name for name in folders if name not in _NOT_PARTS]
 
 
 def _digest(files: Iterable[Path], base: Path) -> str:
