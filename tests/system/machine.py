@@ -170,7 +170,9 @@ class Machine:
         words += ["-m", str(hardware.memory_mb), "-smp", str(hardware.cpus)]
         words += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-nic", "none"]
         words += ["-kernel", self._kernel / "vmlinux", "-initrd", self._kernel / "initramfs"]
-        data = "" if hardware.data_disk is None else f" appliance.data=/dev/vd{'abcdefgh'[1 + len(hardware.other_disks)]}"
+        data = (
+            "" if hardware.data_disk is None else f" appliance.data=/dev/vd{'abcdefgh'[1 + len(hardware.other_disks)]}"
+        )
         words += ["-append", f"console={_console(hardware.target)} {_COMMAND_LINE}{data}"]
         words += ["-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console"]
         words += ["-chardev", f"socket,id=agent,path={self._agent.path},server=on,wait=off"]

@@ -28,7 +28,9 @@ class Target:
     @classmethod
     def of_environment(cls) -> Target:
         """From the environment variables ARCH, KERNEL and SUITE. Raises ValueError."""
-        chosen = {name: os.environ[name.upper()] for name in ("arch", "kernel", "suite") if os.environ.get(name.upper())}
+        chosen = {
+            name: os.environ[name.upper()] for name in ("arch", "kernel", "suite") if os.environ.get(name.upper())
+        }
         return cls(**chosen)
 
     @property
