@@ -26,7 +26,7 @@ _MODULES = """
     overlay loop zram configfs autofs4 binfmt_misc fuse xhci-pci usb-storage usbhid mac80211_hwsim ccm ctr cmac
     tun veth bridge nf_tables nft_chain_nat nft_masq nft_ct nft_reject_inet nf_conntrack
 """.split()
-_EARLY_MODULES = "virtio_pci virtio_blk crc32c_generic ext4".split()
+_EARLY_MODULES = "virtio_pci virtio_console virtio_blk crc32c_generic ext4".split()
 _BUILT = "drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c"
 
 

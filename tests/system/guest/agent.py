@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,11 +21,12 @@ _ANSWERING = threading.Lock()
 
 
 def port() -> Path:
-    """The device of the port with our name."""
-    for folder in Path("/sys/class/virtio-ports").iterdir():
-        if (folder / "name").read_text().strip() == PORT:
-            return Path("/dev") / folder.name
-    raise SystemExit(f"there is no virtio port {PORT}")
+    """The device of the port with our name; waits for its driver."""
+    while True:
+        for name in Path("/sys/class/virtio-ports").glob("*/name"):
+            if name.read_text().strip() == PORT:
+                return Path("/dev") / name.parent.name
+        time.sleep(0.05)
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
