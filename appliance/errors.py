@@ -21,6 +21,7 @@ class ExitCode(enum.IntEnum):
     NOT_RUNNING = 6  # a process of the pedal that was needed does not answer
     NOT_INSTALLED = 7  # an optional part (ALSA, GPIO, torch) is missing
     NOT_READY = 8  # a check before the evening says no-go
+    SYSTEM_REFUSED = 9  # a program of the system that was needed refused or failed
 
 
 class ApplianceError(Exception):
@@ -73,6 +74,12 @@ class NotInstalled(ApplianceError, ImportError):
     """An optional part of the package is missing."""
 
     exit_code = ExitCode.NOT_INSTALLED
+
+
+class SystemRefused(ApplianceError, RuntimeError):
+    """A program of the system (systemctl, nmcli, …) is missing, failed or did not end; the message has its words."""
+
+    exit_code = ExitCode.SYSTEM_REFUSED
 
 
 class BadRequest(ApplianceError, ValueError):
