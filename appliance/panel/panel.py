@@ -24,6 +24,7 @@ from appliance.library.presets import Preset, PresetBook
 from appliance.library.setlists import SetLists
 from appliance.library.store import Library
 from appliance.panel.box_requests import BoxRequests, identity
+from appliance.panel.keeping import Lasting, SoundKeeper
 from appliance.panel.levelling import Levelling
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
@@ -49,7 +50,7 @@ class Panel:
     """
 
     def __init__(
-        self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path, tap: Path
+        self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path, tap: Path, kept: Path
     ) -> None:
         self.library = library
         self.presets = PresetBook(state_file.with_name("presets.json"))
@@ -70,6 +71,7 @@ class Panel:
         self.tuner = Tuner(tap)
         self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self.runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
+        self._keeper = SoundKeeper(kept)
         self.performer = PanelPerformer(self, status)
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
@@ -78,8 +80,10 @@ class Panel:
         notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
         self._message = next((note for note in notes if note), None)
         self._match_db = self.levelling.match_db(self.preset)  # of the preset recalled last
+        self._kept = self._keeper.find()
         with self._changed:
             self._look_at_audio()
+            self._take_over()
             self._play()
 
     # ---- requests ----
@@ -295,6 +299,9 @@ class Panel:
             )
         if due:
             self.save()
+        lasting = self._keeper.due(now)
+        if lasting is not None:
+            self._keep(lasting, now)
 
     def save(self) -> None:
         """Save the live state now, if it changed; not under the lock, since a memory card may take its time.
@@ -318,9 +325,20 @@ class Panel:
         else:
             self._save_failed = False
 
+    def _keep(self, lasting: Lasting, now: float) -> None:
+        """Keep the sound for the next start, if its patch is at hand; not under the lock, as `save`."""
+        had_fault = self._keeper.fault is not None
+        patch = self._sounds.patch_of(lasting.sound)
+        if patch is not None:
+            self._keeper.keep(lasting, patch, self._sounds.rate_hz, now)
+        if self._keeper.fault is not None and not had_fault:
+            self.say(f"The sound is not kept for the next start: {self._keeper.fault}")
+
     def close(self) -> None:
         """Save and let go of the shared memory; the sound goes on as it is."""
         self.save()
+        if (lasting := self._keeper.unkept) is not None:
+            self._keep(lasting, time.monotonic())
         self.tuner.switch(False)
         self.performer.close()
         self._sounds.close()
@@ -370,6 +388,20 @@ class Panel:
         else:
             self.tell()
 
+    def _take_over(self) -> None:
+        """Audio may have begun with the sound kept last: where that is the one wanted, it is left to play."""
+        kept = self._kept
+        if kept is None:
+            return
+        if self._status.read() is None:
+            self._sounds.at_rate(kept.sample_rate_hz)  # of the card, most likely: audio is not up yet
+        sound = Sound(kept.model, kept.cabinet, kept.oversample)
+        if kept.sample_rate_hz != self._sounds.rate_hz or sound != self._sound_of(self._state):
+            return
+        self._sounds.adopt(sound, kept.generation, self._keeper.patch_of(kept))
+        if kept.preset == self._state.preset:
+            self._match_db = kept.match_db
+
     def _play(self) -> None:
         """Ask for what is to sound; whatever can't be had is left out, and the message says so."""
         heard = self.heard
@@ -403,13 +435,24 @@ class Panel:
                 continue
 
     def _publish(self) -> None:
-        settings = self._settings_of(self.heard)
-        boost_db = self._state.boost_db if self._moment.boost else 0.0
         match_db = self._match_db if self._state.normalise else 0.0
+        boost_db = self._state.boost_db if self._moment.boost else 0.0
         mute = layout.Flag.MUTE if self._moment.tuner and self._state.tuner_mutes else layout.Flag(0)
+        settings = self._settings_of(self.heard)
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
+        lasts = self._settings_of(self._state)
+        lasts = replace(lasts, level_db=lasts.level_db + match_db)
+        lasting = Lasting(self._sounds_like(), self._state.preset, self._sound_of(self._state), lasts, match_db)
+        self._keeper.wants(lasting, time.monotonic())
+
+    def _sounds_like(self) -> str:
+        """The name of what lasts: the preset's, else the model's."""
+        preset, model = self.preset, self._state.model
+        if preset is not None:
+            return preset.name
+        return self.library.model(model).name if model and self.library.has(model) else "no model"
 
     def runs_at(self) -> tuple[int, int]:
         """Rate in Hz and frames of a period."""
@@ -428,6 +471,10 @@ class Panel:
         generation = self._sounds.generation
         if found.generation == generation:
             self._sounded = (self._state.model, self._state.cabinet)
+        if found.failed_generation == generation >= layout.KEPT_GENERATION:
+            self._sounds.play_anew()  # audio could not take it from where it is kept: hand it over as any other
+            self._play()
+            return False
         if found.failed_generation == generation and self._reported_failure != generation:
             reason = found.message or "the audio process gave no reason"
             self._message = f"This sound could not be loaded, the one before it plays on: {reason}"
