@@ -36,7 +36,7 @@ class Lasting:
     preset: str | None
     sound: Sound
     settings: Settings
-    match_db: float  # of the settings' level: see `KeptSound`
+    match_db: float  # in the settings' level while presets are brought to one loudness
 
 
 class SoundKeeper:
@@ -124,12 +124,10 @@ class SoundKeeper:
             payload=payload(generation=generation, patch_path="", **vars(lasting.settings)),
         )
         newest = self._folder / kept_sound.NAMES[0]
-        storage.save(
-            newest,
-            kept_sound.to_bytes(kept),
-            worth_keeping=lambda data: not isinstance(kept_sound.from_bytes(data), str),
-        )
-        self._forget_old()
+        data = kept_sound.to_bytes(kept)
+        if _content(newest) != data:
+            storage.save(newest, data, worth_keeping=_is_whole)
+            self._forget_old()
 
     def _forget_old(self) -> None:
         """But for the patches used last."""

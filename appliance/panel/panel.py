@@ -230,6 +230,8 @@ class Panel:
         """Other presets are likely next, and watchers want to know."""
         self._ahead.set()
         self.levelling.wake()
+        with self._changed:
+            self._note_what_lasts()  # its name may be another
         self.tell()
 
     def level_presets(self, timeout_s: float, go_on: Callable[[], bool]) -> None:
@@ -442,17 +444,22 @@ class Panel:
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
-        lasts = self._settings_of(self._state)
-        lasts = replace(lasts, level_db=lasts.level_db + match_db)
-        lasting = Lasting(self._sounds_like(), self._state.preset, self._sound_of(self._state), lasts, match_db)
-        self._keeper.wants(lasting, time.monotonic())
+        self._note_what_lasts()
 
-    def _sounds_like(self) -> str:
-        """The name of what lasts: the preset's, else the model's."""
-        preset, model = self.preset, self._state.model
-        if preset is not None:
-            return preset.name
-        return self.library.model(model).name if model and self.library.has(model) else "no model"
+    def _note_what_lasts(self) -> None:
+        preset, state = self.preset, self._state
+        match_db = self._match_db if state.normalise else 0.0
+        settings = self._settings_of(state)
+        sound = self._sound_of(state)
+        model_name = self.library.model(sound.model).name if sound.model is not None else "no model"
+        lasting = Lasting(
+            name=preset.name if preset is not None else model_name,
+            preset=state.preset,
+            sound=sound,
+            settings=replace(settings, level_db=settings.level_db + match_db),
+            match_db=self._match_db,
+        )
+        self._keeper.wants(lasting, time.monotonic())
 
     def runs_at(self) -> tuple[int, int]:
         """Rate in Hz and frames of a period."""
