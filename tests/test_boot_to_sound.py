@@ -105,6 +105,11 @@ class Box:
         process.send_signal(signal.SIGTERM)
         return process.communicate(timeout=10)[1]
 
+    def is_kept(self) -> bool:
+        """Is what plays kept?"""
+        sound, state = find_kept(self.data / "kept").sound, self.state()
+        return sound is not None and (sound.preset, sound.model) == (state["preset"], state["model"])
+
     def power_cut(self) -> None:
         for process in self.running.values():
             process.kill()
@@ -232,8 +237,8 @@ def test_after_a_power_cut_audio_alone_plays_what_played_and_the_panel_takes_ove
 
 def test_started_the_other_way_round_the_sound_is_the_same(box: Box) -> None:
     box.start_panel()
-    box.until(lambda: box.state()["presets"])
-    box.until(lambda: find_kept(box.data / "kept").sound)
+    box.until(lambda: box.state()["preset"])
+    box.until(box.is_kept)
     box.power_cut()
 
     wanted = box.start_panel()["generation"]
@@ -246,8 +251,8 @@ def test_started_the_other_way_round_the_sound_is_the_same(box: Box) -> None:
 
 def test_a_kept_sound_that_audio_can_not_have_is_made_anew_by_the_panel(box: Box) -> None:
     box.start_panel()
-    box.until(lambda: box.state()["presets"])
-    box.until(lambda: find_kept(box.data / "kept").sound)
+    box.until(lambda: box.state()["preset"])
+    box.until(box.is_kept)
     box.power_cut()
 
     generation = box.start_panel()["generation"]

@@ -43,7 +43,7 @@ class KeptBlock(ctypes.LittleEndianStructure):
         ("oversample", ctypes.c_uint32),
         (
             "match_db",
-            ctypes.c_float,
+            ctypes.c_double,
         ),  # brings the preset to the common loudness; in the payload's level if NORMALISE is on
         ("made_for", ctypes.c_char * _MADE_FOR_BYTES),  # see `made_for`
         ("name", ctypes.c_char * _NAME_BYTES),  # for people: the preset's, else the model's

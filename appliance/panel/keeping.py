@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from appliance.bridge.controls import payload
 from appliance.bridge.kept_sound import KeptSound
 from appliance.engine.patch_bytes import stamped
 from appliance.errors import StorageError
-from appliance.panel.sounds import Settings, Sound
+from appliance.panel.sounds import Settings, Sound, Sounds
 
 log = logging.getLogger(__name__)
 
@@ -40,30 +41,41 @@ class Lasting:
 
 
 class SoundKeeper:
-    """`wants` from any thread, the rest from one. Where saving fails it is tried again, and `fault` says why."""
+    """`wants` from any thread, the rest from the panel's main one. Where saving fails it is tried again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sounds: Sounds, say: Callable[[str], None]) -> None:
+        """say: tells the player."""
         self._folder = folder
+        self._sounds = sounds
+        self._say = say
         self._guard = threading.Lock()
         self._wanted: Lasting | None = None
         self._kept: Lasting | None = None
         self._changed_s = self._since_s = 0.0
         self._retry_s = float("-inf")
+        self._failed = False
         self._in_use: set[Path] = set()  # the controls may name it for as long as this panel lives
-        self.fault: str | None = None
 
-    def find(self) -> KeptSound | None:
-        """What was kept last, with its patch, if this pedal can play it. It is then held fast."""
+    def take_over(self, wanted: Sound, preset: str | None, *, audio_is_up: bool) -> float | None:
+        """At the start: where the kept sound is the one wanted, have it ready; audio may have begun with it.
+
+        Returns the match (see `Lasting`) that goes with it, None where there is none to take over.
+        """
         found = kept_sound.find_kept(self._folder)
         if found.note:
             log.warning("the kept sound: %s", found.note)
-        if found.sound is not None:
-            self._in_use.add(self.patch_of(found.sound))
-        return found.sound
-
-    def patch_of(self, kept: KeptSound) -> Path:
-        """Its patch file."""
-        return kept_sound.patch_file(self._folder, kept.generation)
+        kept = found.sound
+        if kept is None:
+            return None
+        file = kept_sound.patch_file(self._folder, kept.generation)
+        self._in_use.add(file)
+        if not audio_is_up:
+            self._sounds.at_rate(kept.sample_rate_hz)  # the card's, most likely
+        sound = Sound(kept.model, kept.cabinet, kept.oversample)
+        if kept.sample_rate_hz != self._sounds.rate_hz or sound != wanted:
+            return None
+        self._sounds.adopt(sound, kept.generation, file)
+        return float(kept.match_db) if kept.preset == preset else None
 
     def wants(self, lasting: Lasting, now_s: float) -> None:
         """This is what lasts from now on. Does not block."""
@@ -75,31 +87,34 @@ class SoundKeeper:
             self._wanted = lasting
             self._changed_s = now_s
 
-    def due(self, now_s: float) -> Lasting | None:
-        """What is to be kept now, if anything is."""
+    def work(self, now_s: float) -> None:
+        """Keep what has rested. Call a few times a second; now_s: monotonic."""
         with self._guard:
             rested = now_s - self._changed_s >= _RESTED_S or now_s - self._since_s >= _LONGEST_S
-            return self._wanted if self._wanted != self._kept and rested and now_s >= self._retry_s else None
+        if rested and now_s >= self._retry_s:
+            self.keep(now_s)
 
-    @property
-    def unkept(self) -> Lasting | None:
-        """What was not kept yet."""
+    def keep(self, now_s: float) -> None:
+        """Keep what was not kept yet, rested or not."""
         with self._guard:
-            return self._wanted if self._wanted != self._kept else None
-
-    def keep(self, lasting: Lasting, patch: Path, sample_rate_hz: int, now_s: float) -> None:
-        """Keep it, with the patch that plays it."""
+            lasting = self._wanted
+            if lasting is None or lasting == self._kept:
+                return
+        patch = self._sounds.patch_of(lasting.sound)
+        if patch is None:
+            return  # something else is heard for a moment
         try:
-            self._write(lasting, patch.read_bytes(), sample_rate_hz)
+            self._write(lasting, patch.read_bytes(), self._sounds.rate_hz)
         except FileNotFoundError:
             return  # another sound was chosen meanwhile: that one is due soon
         except (OSError, StorageError) as error:
             self._retry_s = now_s + _RETRY_S
-            if self.fault is None:
+            if not self._failed:
+                self._failed = True
                 log.warning("the sound is not kept for the next start: %s", error)
-            self.fault = str(error)
+                self._say(f"The sound is not kept for the next start: {error}")
             return
-        self.fault = None
+        self._failed = False
         with self._guard:
             self._kept = lasting
 
@@ -135,7 +150,7 @@ class SoundKeeper:
         for name in kept_sound.NAMES:
             sound = kept_sound.from_bytes(_content(self._folder / name) or b"")
             if isinstance(sound, KeptSound):
-                file = self.patch_of(sound)
+                file = kept_sound.patch_file(self._folder, sound.generation)
                 in_use.add(file)
                 if name == kept_sound.NAMES[0]:
                     file.touch()

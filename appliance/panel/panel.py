@@ -71,7 +71,7 @@ class Panel:
         self.tuner = Tuner(tap)
         self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self.runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
-        self._keeper = SoundKeeper(kept)
+        self._keeper = SoundKeeper(kept, self._sounds, self.say)
         self.performer = PanelPerformer(self, status)
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
@@ -80,10 +80,11 @@ class Panel:
         notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
         self._message = next((note for note in notes if note), None)
         self._match_db = self.levelling.match_db(self.preset)  # of the preset recalled last
-        self._kept = self._keeper.find()
         with self._changed:
             self._look_at_audio()
-            self._take_over()
+            is_up = self._status.read() is not None
+            kept_db = self._keeper.take_over(self._sound_of(self._state), self._state.preset, audio_is_up=is_up)
+            self._match_db = self._match_db if kept_db is None else kept_db  # or the level would jump
             self._play()
 
     # ---- requests ----
@@ -301,9 +302,7 @@ class Panel:
             )
         if due:
             self.save()
-        lasting = self._keeper.due(now)
-        if lasting is not None:
-            self._keep(lasting, now)
+        self._keeper.work(now)
 
     def save(self) -> None:
         """Save the live state now, if it changed; not under the lock, since a memory card may take its time.
@@ -327,20 +326,10 @@ class Panel:
         else:
             self._save_failed = False
 
-    def _keep(self, lasting: Lasting, now: float) -> None:
-        """Keep the sound for the next start, if its patch is at hand; not under the lock, as `save`."""
-        had_fault = self._keeper.fault is not None
-        patch = self._sounds.patch_of(lasting.sound)
-        if patch is not None:
-            self._keeper.keep(lasting, patch, self._sounds.rate_hz, now)
-        if self._keeper.fault is not None and not had_fault:
-            self.say(f"The sound is not kept for the next start: {self._keeper.fault}")
-
     def close(self) -> None:
         """Save and let go of the shared memory; the sound goes on as it is."""
         self.save()
-        if (lasting := self._keeper.unkept) is not None:
-            self._keep(lasting, time.monotonic())
+        self._keeper.keep(time.monotonic())
         self.tuner.switch(False)
         self.performer.close()
         self._sounds.close()
@@ -390,20 +379,6 @@ class Panel:
         else:
             self.tell()
 
-    def _take_over(self) -> None:
-        """Audio may have begun with the sound kept last: where that is the one wanted, it is left to play."""
-        kept = self._kept
-        if kept is None:
-            return
-        if self._status.read() is None:
-            self._sounds.at_rate(kept.sample_rate_hz)  # of the card, most likely: audio is not up yet
-        sound = Sound(kept.model, kept.cabinet, kept.oversample)
-        if kept.sample_rate_hz != self._sounds.rate_hz or sound != self._sound_of(self._state):
-            return
-        self._sounds.adopt(sound, kept.generation, self._keeper.patch_of(kept))
-        if kept.preset == self._state.preset:
-            self._match_db = kept.match_db
-
     def _play(self) -> None:
         """Ask for what is to sound; whatever can't be had is left out, and the message says so."""
         heard = self.heard
@@ -447,19 +422,21 @@ class Panel:
         self._note_what_lasts()
 
     def _note_what_lasts(self) -> None:
-        preset, state = self.preset, self._state
-        match_db = self._match_db if state.normalise else 0.0
-        settings = self._settings_of(state)
-        sound = self._sound_of(state)
-        model_name = self.library.model(sound.model).name if sound.model is not None else "no model"
+        preset, state, settings = self.preset, self._state, self._settings_of(self._state)
         lasting = Lasting(
-            name=preset.name if preset is not None else model_name,
+            name=preset.name if preset is not None else self._model_name(),
             preset=state.preset,
-            sound=sound,
-            settings=replace(settings, level_db=settings.level_db + match_db),
+            sound=self._sound_of(state),
+            settings=replace(settings, level_db=settings.level_db + (self._match_db if state.normalise else 0.0)),
             match_db=self._match_db,
         )
         self._keeper.wants(lasting, time.monotonic())
+
+    def _model_name(self) -> str:
+        try:
+            return self.library.model(self._state.model).name if self._state.model else "no model"
+        except NotFound:
+            return "no model"
 
     def runs_at(self) -> tuple[int, int]:
         """Rate in Hz and frames of a period."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from appliance import storage
 from appliance.bridge import layout
 from appliance.bridge.kept_sound import Found, KeptSound, find_kept, patch_file
 from appliance.errors import StorageError
-from appliance.panel.keeping import Lasting, SoundKeeper
+from appliance.panel.keeping import Lasting
 from appliance.panel.sounds import Settings, Sound
 from tests.panel.bench import Bench
 from tests.test_storage import CALLS_IN_A_SAVE, FailingOs
@@ -87,6 +88,11 @@ def test_a_correction_of_loudness_that_came_after_the_recall_waits_for_the_next_
     reboot(bench)
     assert bench.panel.levelling.match_db(bench.panel.preset) != 0.0
     assert sounding(bench.controls) == sounding(kept(bench).payload)  # no jump
+    bench.ask("preset_recall", preset=identity)
+    rest(bench)
+    reboot(bench)
+    assert kept(bench).match_db == bench.panel.levelling.match_db(bench.panel.preset)
+    assert sounding(bench.controls) == sounding(kept(bench).payload)
 
 
 def test_what_is_for_the_moment_is_not_kept(bench: Bench) -> None:
@@ -100,15 +106,21 @@ def test_what_is_for_the_moment_is_not_kept(bench: Bench) -> None:
     assert sounding(kept(bench).payload) == sounding(before.payload)
 
 
-def test_a_pedal_that_never_rests_is_kept_now_and_then(tmp_path: Path) -> None:
-    keeper = SoundKeeper(tmp_path)
-    due = []
-    for step in range(400):
-        now_s = step / 10
-        keeper.wants(Lasting("x", None, Sound(), Settings(level_db=-step / 10), 0.0), now_s)
-        if keeper.due(now_s) is not None:
-            due.append(now_s)
-    assert due[0] == pytest.approx(30.0)
+def test_a_pedal_that_never_rests_is_kept_now_and_then(bench: Bench) -> None:
+    bench.ask("select", model=bench.ids["OD"])
+    rest(bench)
+    begun_s = time.monotonic()
+    keeper, heard = bench.panel._keeper, Settings()
+    found = []
+    for step in range(1, 650):
+        heard = replace(heard, level_db=-step / 10)
+        keeper.wants(
+            Lasting("x", None, Sound(bench.ids["OD"], bench.state["cabinet"]), heard, 0.0), begun_s + step / 10
+        )
+        keeper.work(begun_s + step / 10)
+        found.append(kept(bench).payload.level_db)
+    moments = [(at + 1) / 10 for at in range(1, len(found)) if found[at] != found[at - 1]]
+    assert moments == pytest.approx([30.1, 60.2], abs=0.2)
 
 
 def test_turning_knobs_and_going_round_presets_writes_each_patch_once(bench: Bench) -> None:
@@ -200,14 +212,12 @@ def test_audio_at_another_rate_gets_a_patch_for_it(bench: Bench) -> None:
 
 
 def test_a_full_disk_is_said_once_keeps_the_older_one_and_is_tried_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.ask("select", model=bench.ids["OD"])
     rest(bench)
     before = bytes(kept(bench).payload)
     bench.ask("select", model=bench.ids["Plain"])
-    said: list[str] = []
-    monkeypatch.setattr(bench.panel, "say", said.append)
     with monkeypatch.context() as full:
 
         def no_space(*_: object) -> int:
@@ -218,8 +228,9 @@ def test_a_full_disk_is_said_once_keeps_the_older_one_and_is_tried_again(
         rest(bench, 14.0)
         rest(bench, 15.0)
         assert bytes(kept(bench).payload) == before
-        assert [words for words in said if "not kept" in words and "disk is full" in words] == said[:1]
-        assert len(said) == 1
+        assert bench.state["message"].startswith("The sound is not kept for the next start: ")
+        assert "The disk is full" in bench.state["message"]
+        assert len([record for record in caplog.records if "not kept" in record.message]) == 1
     rest(bench, 20.0)
     assert bytes(kept(bench).payload) == before  # not yet: every ten seconds
     rest(bench, 40.0)
