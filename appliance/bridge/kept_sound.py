@@ -41,10 +41,7 @@ class KeptBlock(ctypes.LittleEndianStructure):
         ("patch_checksum", ctypes.c_uint32),  # CRC-32 of the whole patch file
         ("sample_rate_hz", ctypes.c_uint32),
         ("oversample", ctypes.c_uint32),
-        (
-            "match_db",
-            ctypes.c_double,
-        ),  # brings the preset to the common loudness; in the payload's level if NORMALISE is on
+        ("match_db", ctypes.c_double),  # see `panel/keeping.py`
         ("made_for", ctypes.c_char * _MADE_FOR_BYTES),  # see `made_for`
         ("name", ctypes.c_char * _NAME_BYTES),  # for people: the preset's, else the model's
         ("preset", ctypes.c_char * _ID_BYTES),  # empty: none (so are the next two)
