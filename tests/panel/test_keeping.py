@@ -192,6 +192,19 @@ def test_a_panel_that_starts_while_audio_plays_the_kept_sound_leaves_it(bench: B
     assert bench.state["generation"] == found.generation
 
 
+def test_a_new_panel_asks_for_no_number_under_which_audio_has_another_sound_ready(bench: Bench) -> None:
+    for model in ("OD", "Plain"):
+        bench.ask("select", model=bench.ids[model])
+        bench.ask("preset_add", name=model)
+    bench.panel.prepare_now()
+    memory = layout.ControlsMemory.from_buffer_copy((bench.folder / "controls").read_bytes())
+    ready = {patch.generation for patch in memory.prepared.patches} - {0}
+    assert ready
+    bench.panel.close()
+    bench.switch_on()
+    assert bench.state["generation"] not in ready
+
+
 def test_without_audio_the_rate_of_the_kept_sound_is_the_first_guess(bench: Bench) -> None:
     bench.audio_says(sample_rate_hz=44_100)
     bench.panel.tick(time.monotonic())
@@ -237,7 +250,7 @@ def test_a_full_disk_is_said_once_keeps_the_older_one_and_is_tried_again(
     assert kept(bench).model == bench.ids["Plain"]
 
 
-@pytest.mark.parametrize("cut_at", range(2 * CALLS_IN_A_SAVE))
+@pytest.mark.parametrize("cut_at", range(3 * CALLS_IN_A_SAVE))  # the state, the patch, what goes with it
 def test_power_cut_at_any_call_leaves_the_older_or_the_newer_sound_whole(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, cut_at: int
 ) -> None:
@@ -247,6 +260,7 @@ def test_power_cut_at_any_call_leaves_the_older_or_the_newer_sound_whole(
     with monkeypatch.context() as cut:
         cut.setattr(storage, "os", FailingOs(cut_at, power_cut=True))
         cut.setattr(Path, "unlink", _no_power)
+        cut.setattr(Path, "write_bytes", _half_written)  # a save that is not `storage.save`
         with contextlib.suppress(StorageError, OSError):
             bench.panel.close()
     assert kept(bench).model in (bench.ids["OD"], bench.ids["Plain"])
@@ -256,6 +270,12 @@ def test_what_was_not_kept_yet_is_kept_when_the_panel_is_stopped(bench: Bench) -
     bench.ask("select", model=bench.ids["Plain"])
     bench.panel.close()
     assert kept(bench).model == bench.ids["Plain"]
+
+
+def _half_written(file: Path, data: bytes) -> int:
+    with file.open("wb") as opened:
+        opened.write(data[: len(data) // 2])
+    raise OSError(errno.EIO, "no power")
 
 
 def _no_power(*_: object, **__: object) -> None:
