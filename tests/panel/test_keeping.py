@@ -259,7 +259,6 @@ def test_power_cut_at_any_call_leaves_the_older_or_the_newer_sound_whole(
     bench.ask("select", model=bench.ids["Plain"])
     with monkeypatch.context() as cut:
         cut.setattr(storage, "os", FailingOs(cut_at, power_cut=True))
-        cut.setattr(Path, "unlink", _no_power)
         cut.setattr(Path, "write_bytes", _half_written)  # a save that is not `storage.save`
         with contextlib.suppress(StorageError, OSError):
             bench.panel.close()
@@ -275,8 +274,4 @@ def test_what_was_not_kept_yet_is_kept_when_the_panel_is_stopped(bench: Bench) -
 def _half_written(file: Path, data: bytes) -> int:
     with file.open("wb") as opened:
         opened.write(data[: len(data) // 2])
-    raise OSError(errno.EIO, "no power")
-
-
-def _no_power(*_: object, **__: object) -> None:
     raise OSError(errno.EIO, "no power")
