@@ -26,7 +26,6 @@ _ID_BYTES = 64
 _NAME_BYTES = 128
 _MADE_FOR_BYTES = 128
 _LARGEST_PATCH_BYTES = 64 << 20
-_BOARD = Path("/proc/device-tree/model")
 
 
 class KeptBlock(ctypes.LittleEndianStructure):
@@ -85,12 +84,11 @@ class Found:
 
 
 def made_for() -> str:
-    """The software that a sound is kept by and the machine it is kept for: any other leaves it alone."""
-    try:
-        board = _BOARD.read_text(errors="replace").rstrip("\0")
-    except OSError:
-        board = ""
-    return _cut(f"{__version__} {os.uname().machine} {board}".rstrip(), _MADE_FOR_BYTES).decode()
+    """The software that a sound is kept by and the kind of processor it is kept for: any other leaves it alone.
+
+    Nothing that a service's sandbox may hide from one of the two processes.
+    """
+    return f"{__version__} {os.uname().machine}"
 
 
 def kept_generation(patch: bytes) -> int:
