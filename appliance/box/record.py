@@ -18,7 +18,6 @@ class Record:
     files: list[str] = field(default_factory=list)  # laid from system/root
     folders: list[str] = field(default_factory=list)  # made for them
     set_aside: list[str] = field(default_factory=list)  # of others, kept to be brought back
-    settings: list[str] = field(default_factory=list)  # in /etc/appliance: the owner's now, removed by --purge alone
     groups: list[str] = field(default_factory=list)  # that did not exist before
     boot: list[str] = field(default_factory=list)  # boot files with a part of ours
     choices: dict[str, Any] = field(default_factory=dict)  # what was asked for, kept for the next time

@@ -8,6 +8,7 @@ can be run again at any time; `--dry-run` says what it would do.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -79,6 +80,8 @@ def install(options: argparse.Namespace, box: Box) -> str:
     for warning in stages.warnings(wanted):
         _say(f"Note: {warning}.")
     keep = None if options.dry_run else partial(record.save, box.record, kept)
+    if not box.opt.parent.is_dir():
+        kept.folders.append(str(box.opt.parent.relative_to(box.root)))
     kept.choices = wished.to_json()
     done = [change for stage in stages.STAGES for change in _carry_out(stage(wanted), keep)]
     if not done:
@@ -145,6 +148,8 @@ def _carry_out(changes: stages.Changes, keep: Callable[[], None] | None) -> list
     for change in changes:
         _say(f"would {change.words}" if keep is None else f"{change.words} …")
         if keep is not None:
+            change.foresee()
+            keep()
             change.do()
             keep()
         done.append(change)
@@ -157,7 +162,9 @@ def _keep_if_installed(box: Box, kept: record.Record) -> None:
 
 
 def _say(words: str) -> None:
-    print(words, flush=True)  # noqa: T201
+    """A reader who has gone (a dropped line, `| head`) is no reason to stop half-way."""
+    with contextlib.suppress(BrokenPipeError):
+        print(words, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

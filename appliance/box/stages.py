@@ -28,10 +28,14 @@ _LEAST_MEMORY_PER_COMPILER_KIB = 900 << 10
 
 @dataclass(frozen=True)
 class Change:
-    """One thing to do, and what is said about it. May raise ApplianceError or OSError when it is done."""
+    """One thing to do, and what is said about it. May raise ApplianceError or OSError when it is done.
+
+    foresee: puts into the record what is about to be done; the record is saved before it is.
+    """
 
     words: str
     do: Callable[[], object]
+    foresee: Callable[[], object] = lambda: None
 
 
 Changes = Iterator[Change]
@@ -102,9 +106,17 @@ def files(wanted: Wanted) -> Changes:
     for file in tree:
         if not file.is_laid(box):
             wanted.changed.add("files")
-            yield Change(f"write /{file.place}", partial(system_files.lay, box, file, record))
+            yield Change(
+                f"write /{file.place}",
+                partial(system_files.lay, box, file, record),
+                partial(system_files.foresee, box, file.place, record),
+            )
     if not (box.command.is_symlink() and box.command.readlink() == Path(_COMMAND)):
-        yield Change(f"link /{_command_place(box)} to the current version", partial(_link_command, box, record))
+        yield Change(
+            f"link /{_command_place(box)} to the current version",
+            partial(_link_command, box, record),
+            partial(system_files.foresee, box, _command_place(box), record),
+        )
 
 
 def users(wanted: Wanted) -> Changes:
@@ -115,24 +127,23 @@ def users(wanted: Wanted) -> Changes:
     if missing:
         groups = [name for kind, name in _sysusers(listing) if kind == "g" and name in missing]
 
-        def make() -> None:
-            record.groups.extend(groups)
-            run(["systemd-sysusers", *_in_tree(box), "appliance.conf"])
-
-        yield Change(f"make the users and groups {', '.join(missing)}", make)
+        yield Change(
+            f"make the users and groups {', '.join(missing)}",
+            partial(run, ["systemd-sysusers", *_in_tree(box), "appliance.conf"]),
+            partial(record.groups.extend, groups),
+        )
 
 
 def folders(wanted: Wanted) -> Changes:
-    """Where the services meet, and where the library is."""
+    """Where the services meet, and where the library is: made now on a running system, else at its next start."""
     box = wanted.box
-    places = [box.data, box.data / "inbox"]
-    if systemd_runs(box):
-        places += [box.runtime, box.runtime / "patches", box.runtime / "wishes", box.runtime / "answers"]
-    missing = [f"/{place.relative_to(box.root)}" for place in places if not place.is_dir()]
+    if not systemd_runs(box):
+        return
+    places = [box.data, box.data / "inbox", box.runtime, *(box.runtime / name for name in ("wishes", "answers"))]
+    missing = [str(place) for place in places if not place.is_dir()]
     if missing:
         yield Change(
-            f"make the folders {', '.join(missing)}",
-            partial(run, ["systemd-tmpfiles", *_in_tree(box), "--create", "appliance.conf"]),
+            f"make the folders {', '.join(missing)}", partial(run, ["systemd-tmpfiles", "--create", "appliance.conf"])
         )
 
 
@@ -146,14 +157,14 @@ def owner_settings(wanted: Wanted) -> Changes:
             wanted.changed.add("settings")
             place = str(path.relative_to(wanted.box.root))
             words = f'write /{place}: {name}="{value}"'
-            yield Change(words, partial(settings.write, wanted.box, path, name, value, about, wanted.record))
+            yield Change(words, partial(settings.write, path, name, value, about))
 
 
 def boot_settings(wanted: Wanted) -> Changes:
     """config.txt and cmdline.txt of a Pi."""
     for path, content, words in boot.pending(wanted.box, wanted.host, wanted.choices):
         wanted.reboot = True
-        yield Change(words, partial(boot.write, wanted.box, path, content, wanted.record))
+        yield Change(words, partial(boot.write, path, content), partial(boot.foresee, wanted.box, path, wanted.record))
 
 
 def units(wanted: Wanted) -> Changes:
@@ -214,17 +225,11 @@ def _command_place(box: Box) -> str:
 
 
 def _link_command(box: Box, record: Record) -> None:
-    place = _command_place(box)
-    if os.path.lexists(box.command) and place not in record.files:
-        aside = box.set_aside / place
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(box.command, aside)
-        record.set_aside.append(place)
-    system_files.make_folders(box, box.command.parent, record)
-    box.command.unlink(missing_ok=True)
-    box.command.symlink_to(_COMMAND)
-    if place not in record.files:
-        record.files.append(place)
+    system_files.make_room(box, _command_place(box), record)
+    temporary = box.command.with_name(f".{box.command.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(_COMMAND)
+    temporary.replace(box.command)
 
 
 def _sysusers(listing: Path) -> list[tuple[str, str]]:

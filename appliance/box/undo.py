@@ -14,6 +14,7 @@ from appliance.box.run import run
 from appliance.box.stages import Change, Changes
 from appliance.errors import SystemRefused
 
+_GROUP = "appliance"
 _USERS = ("appliance-audio", "appliance-panel", "appliance-web")
 
 
@@ -38,7 +39,7 @@ def changes(box: Box, record: Record, *, purge: bool) -> Changes:
     if purge:
         yield from _purge(box, record)
     if box.opt.is_dir():
-        yield Change("remove /opt/appliance", partial(shutil.rmtree, box.opt))
+        yield Change("remove /opt/appliance", partial(_remove_opt, box, record))
 
 
 def _purge(box: Box, record: Record) -> Changes:
@@ -50,12 +51,21 @@ def _purge(box: Box, record: Record) -> Changes:
     for user in _USERS:
         if f"\n{user}:" in f"\n{users}":
             yield Change(f"remove the user {user}", partial(run, ["userdel", *tree, user]))
-    if record.groups:
-        yield Change(f"remove the groups {', '.join(record.groups)}", partial(_remove_groups, tree, record))
+    listed = (box.root / "etc/group").read_text() if (box.root / "etc/group").is_file() else ""
+    groups = [group for group in sorted({*record.groups, _GROUP}) if f"\n{group}:" in f"\n{listed}"]
+    if groups:
+        yield Change(f"remove the groups {', '.join(groups)}", partial(_remove_groups, tree, groups))
 
 
-def _remove_groups(tree: list[str], record: Record) -> None:
-    for group in record.groups:
+def _remove_opt(box: Box, record: Record) -> None:
+    shutil.rmtree(box.opt)
+    if str(box.opt.parent.relative_to(box.root)) in record.folders:
+        with contextlib.suppress(OSError):  # somebody else's is in there by now
+            box.opt.parent.rmdir()
+
+
+def _remove_groups(tree: list[str], groups: list[str]) -> None:
+    for group in groups:
         with contextlib.suppress(SystemRefused):  # one that somebody else uses by now stays
             run(["groupdel", *tree, group])
 

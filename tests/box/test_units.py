@@ -134,6 +134,7 @@ def test_the_sound_has_no_network_and_the_web_no_port_of_its_own() -> None:
 def test_the_web_writes_its_inbox_alone() -> None:
     web = parsed(UNITS / "appliance-web.service")["Service"]
     assert web["ProtectSystem"] == ["strict"]
+    assert web["ReadOnlyPaths"] == ["/run /dev/shm"]  # which strict does not take in
     assert web.get("ReadWritePaths", []) == []
     assert web["BindPaths"] == ["/var/lib/appliance/inbox"]
     environment = dict(word.split("=", 1) for line in web["Environment"] for word in line.split())
