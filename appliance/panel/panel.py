@@ -24,6 +24,7 @@ from appliance.library.presets import Preset, PresetBook
 from appliance.library.setlists import SetLists
 from appliance.library.store import Library
 from appliance.panel.box_requests import BoxRequests, identity
+from appliance.panel.leaving import Leaving
 from appliance.panel.levelling import Levelling
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
@@ -32,6 +33,7 @@ from appliance.panel.recall import likely_next, recalled, with_overlay
 from appliance.panel.riff import RiffRecorder
 from appliance.panel.sounds import Settings, Sound, Sounds
 from appliance.panel.state import LiveState, Moment, from_json, knob_positions, to_json, with_settings
+from appliance.panel.system_requests import SystemRequests
 from appliance.panel.telling import state_of
 from appliance.panel.tuner import Reading, Tuner
 
@@ -73,6 +75,8 @@ class Panel:
         self.performer = PanelPerformer(self, status)
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
+        self._system_requests = SystemRequests(self)
+        self.leaving = Leaving()
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
         notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
@@ -92,6 +96,7 @@ class Panel:
             "set": self._set,
             **self._box_requests.handlers,
             **self._preset_requests.handlers,
+            **self._system_requests.handlers,
         }
         handler = handlers.get(request["request"])
         if handler is None:
@@ -114,6 +119,13 @@ class Panel:
         """Show a sentence to the player, as the state's message."""
         with self._changed:
             self._message = message
+            self.tell()
+
+    def leave(self, do: str) -> None:
+        """Switch the box off, or start it anew: the sound fades at once. Raises NotAllowed, BadRequest."""
+        with self._changed:
+            self._message = self.leaving.begin(do)
+            self._publish()
             self.tell()
 
     def state_after(self, revision: int, timeout_s: float) -> dict[str, Any] | None:
@@ -293,8 +305,15 @@ class Panel:
                 now - self._changed_at >= (_RETRY_SAVE_S if self._save_failed else _SETTLE_S)
                 or (not self._save_failed and now - self._unsaved_since >= _LONGEST_UNSAVED_S)
             )
-        if due:
+            going = self.leaving.ready(now)
+        if due or going:
             self.save()
+        with self._changed:
+            why_not = self.leaving.ask(now) if going else self.leaving.refused(now)
+            if why_not is not None:
+                self._message = why_not
+                self._publish()
+                self.tell()
 
     def save(self) -> None:
         """Save the live state now, if it changed; not under the lock, since a memory card may take its time.
@@ -406,7 +425,8 @@ class Panel:
         settings = self._settings_of(self.heard)
         boost_db = self._state.boost_db if self._moment.boost else 0.0
         match_db = self._match_db if self._state.normalise else 0.0
-        mute = layout.Flag.MUTE if self._moment.tuner and self._state.tuner_mutes else layout.Flag(0)
+        silent = self.leaving.going is not None or (self._moment.tuner and self._state.tuner_mutes)
+        mute = layout.Flag.MUTE if silent else layout.Flag(0)
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
