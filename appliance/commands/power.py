@@ -27,9 +27,9 @@ def status() -> None:
 @readonly.command()
 def on() -> None:
     """From the next start on. Presets, models, settings and updates are kept on the data partition."""
-    from appliance.box import host, readonly
+    from appliance.box import readonly
 
-    host.must_be_root()
+    readonly.must_be_root()
     readonly.switch_on()
     click.echo(f"{readonly.standing().in_words()}\nRestart for it: sudo reboot")
 
@@ -37,8 +37,8 @@ def on() -> None:
 @readonly.command()
 def off() -> None:
     """From the next start on, for instance before apt upgrade."""
-    from appliance.box import host, readonly
+    from appliance.box import readonly
 
-    host.must_be_root()
+    readonly.must_be_root()
     readonly.switch_off()
     click.echo(f"{readonly.standing().in_words()}\nRestart for it: sudo reboot")

@@ -21,7 +21,7 @@ def test_a_wish_of_the_panel_begins_what_it_names_once(
     paths.wishes_dir().mkdir()
     paths.answers_dir().mkdir()
     ran: list[Sequence[str]] = []
-    monkeypatch.setattr(power, "run", lambda command: ran.append(command) or "")
+    monkeypatch.setattr(power, "run", ran.append)
     wishes.wish(wish)
     assert box.main() == 0
     assert box.main() == 0
