@@ -87,7 +87,9 @@ def run(
     recovery: Recovery | None = None,
     turns_of: Callable[[Port, SoundEngine, bytearray], Turns] = turns_of,
 ) -> None:
-    """Play until `should_stop` says so, then fade out; or until the stream ends. The port must be open; it is closed at the end.
+    """Play until `should_stop` says so, then fade out; or until the stream ends.
+
+    The port must be open; it is closed at the end.
 
     beat: called about four times a second while frames move (the watchdog), and never while they don't.
     turns_of: how periods are played (bench.py compares the ways).

@@ -1,40 +1,39 @@
 #!/bin/sh
-# Fills the boot folder of an image's tree: boot-files.sh TREE debian|raspberrypi. Called by build.sh, /proc and /dev mounted.
-# The packages' own scripts want the boot partition mounted and skip what they are for in a chroot; a folder is enough here.
+# Fills the boot folder of an image's tree: boot-files.sh settings|kernel TREE debian|raspberrypi. Called by build.sh.
+# The packages' own scripts want a boot partition that is mounted, and do nothing in a chroot; here a folder is enough.
 set -eu
-tree=$1
+what=$1 tree=$2 packages=$3
 boot=$tree/boot/firmware
 
-chroot "$tree" update-initramfs -u -k all
-case "$2" in
-  debian)
-    version=$(ls "$tree/lib/modules" | sort -V | tail -1)
-    cp -a "$tree"/usr/lib/raspi-firmware/. "$boot/"
-    cp "$tree"/usr/lib/linux-image-"$version"/broadcom/bcm27*.dtb "$boot/"
-    cp "$tree/boot/vmlinuz-$version" "$boot/vmlinuz"
-    cp "$tree/boot/initrd.img-$version" "$boot/initrd.img"
-    kernel="kernel=vmlinuz
-initramfs initrd.img followkernel"
-    ;;
-  raspberrypi)
-    cp -a "$tree"/usr/lib/raspi-firmware/. "$boot/"
-    for version in $(ls "$tree/lib/modules"); do
-      case "$version" in *2712*) name=_2712 ;; *) name=8 ;; esac
-      cp "$tree/boot/vmlinuz-$version" "$boot/kernel$name.img"
-      cp "$tree/boot/initrd.img-$version" "$boot/initramfs$name"
-      cp "$tree"/usr/lib/linux-image-"$version"/broadcom/*.dtb "$boot/"
-      mkdir -p "$boot/overlays"
-      cp "$tree"/usr/lib/linux-image-"$version"/overlays/* "$boot/overlays/"
-    done
-    kernel="auto_initramfs=1"
-    ;;
-esac
-# What the installer wrote into its marked block stays, below.
-touch "$boot/config.txt"
-{
-  printf '# Settings of the firmware: https://www.raspberrypi.com/documentation/computers/config_txt.html\n'
-  printf 'arm_64bit=1\nenable_uart=0\ndtparam=i2c_arm=on\n%s\n' "$kernel"
-  cat "$boot/config.txt"
-} >"$boot/config.new"
-mv "$boot/config.new" "$boot/config.txt"
-[ -e "$boot/cmdline.txt" ] || echo "console=tty1 root=LABEL=pedal-root rootfstype=ext4 fsck.repair=yes rootwait quiet" >"$boot/cmdline.txt"
+settings() {
+  case "$packages" in
+    debian) kernel="kernel=vmlinuz
+initramfs initrd.img followkernel" ;;
+    raspberrypi) kernel="auto_initramfs=1" ;;
+  esac
+  printf '# Settings of the firmware: https://www.raspberrypi.com/documentation/computers/config_txt.html\narm_64bit=1\n%s\n' \
+    "$kernel" >"$boot/config.txt"
+  echo "console=tty1 root=LABEL=pedal-root rootfstype=ext4 fsck.repair=yes rootwait quiet" >"$boot/cmdline.txt"
+}
+
+# /proc and /dev of the tree are mounted.
+kernel() {
+  chroot "$tree" update-initramfs -u -k all
+  cp -a "$tree"/usr/lib/raspi-firmware/. "$boot/"
+  for modules in "$tree"/lib/modules/*; do
+    version=${modules##*/}
+    case "$packages:$version" in
+      debian:*) vmlinuz=vmlinuz initrd=initrd.img ;;
+      *2712*) vmlinuz=kernel_2712.img initrd=initramfs_2712 ;;
+      *) vmlinuz=kernel8.img initrd=initramfs8 ;;
+    esac
+    cp "$tree/boot/vmlinuz-$version" "$boot/$vmlinuz"
+    cp "$tree/boot/initrd.img-$version" "$boot/$initrd"
+    cp "$tree/usr/lib/linux-image-$version"/broadcom/bcm27*.dtb "$boot/"
+    if [ -d "$tree/usr/lib/linux-image-$version/overlays" ]; then
+      cp -a "$tree/usr/lib/linux-image-$version/overlays" "$boot/"
+    fi
+  done
+}
+
+"$what"

@@ -91,6 +91,7 @@ fi
 [ -z "$keep" ] || cp -a "$keep" "$tree"
 boot=$tree/boot/firmware
 mkdir -p "$boot"
+sh "$here/boot-files.sh" settings "$tree" "$packages"  # first, so that the installer finds what it adds its lines to
 
 # ---- the pedal, by its own installer ----
 
@@ -133,7 +134,7 @@ chroot "$tree" systemctl --quiet enable appliance-first-boot.service
 chroot "$tree" systemctl --quiet add-wants local-fs.target appliance-data.service
 
 say "kernel, firmware and initramfs"
-sh "$here/boot-files.sh" "$tree" "$packages"
+sh "$here/boot-files.sh" kernel "$tree" "$packages"
 for place in $mounted; do umount "$place"; done
 mounted=""
 chroot "$tree" apt-get clean
