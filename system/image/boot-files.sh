@@ -18,10 +18,11 @@ initramfs initrd.img followkernel" ;;
 
 # /proc and /dev of the tree are mounted.
 kernel() {
-  chroot "$tree" update-initramfs -u -k all
   cp -a "$tree"/usr/lib/raspi-firmware/. "$boot/"
   for modules in "$tree"/lib/modules/*; do
     version=${modules##*/}
+    rm -f "$tree/boot/initrd.img-$version"
+    chroot "$tree" update-initramfs -c -k "$version"
     case "$packages:$version" in
       debian:*) vmlinuz=vmlinuz initrd=initrd.img ;;
       *2712*) vmlinuz=kernel_2712.img initrd=initramfs_2712 ;;

@@ -83,7 +83,8 @@ else
   set -- "deb http://deb.debian.org/debian $suite $components" "deb http://deb.debian.org/debian $suite-updates $components" \
     "deb http://deb.debian.org/debian-security $suite-security $components"
   [ -z "$more" ] || set -- "$@" "$more"
-  mmdebstrap --quiet --architectures=arm64 --variant=minbase --mode=root --include="$kernel,$base" \
+  # INITRD=No: one initramfs at the end, with the pedal's part in it, is slow enough under emulation.
+  INITRD=No mmdebstrap --quiet --architectures=arm64 --variant=minbase --mode=root --include="$kernel,$base" \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     "$suite" "${keep:-$tree}" "$@"
