@@ -79,7 +79,7 @@ def check_country(code: object) -> str:
 
 def report_path(root: Path = Path("/")) -> Path:
     """The file of the report: below a given root, or in this system's runtime folder."""
-    return (paths.runtime_dir() if root == Path("/") else root / "run/appliance") / "network.json"
+    return paths.network_file() if root == Path("/") else root / "run/appliance/network.json"
 
 
 def read_report(path: Path | None = None) -> dict[str, Any] | None:
