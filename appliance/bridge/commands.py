@@ -61,6 +61,7 @@ state = {
   "boost": false, "compare": false, "tuner": false, "scene": 0,   # on for the moment; scene: its number, 0 for none
   "knobs": {"Gain": 0.5},               # of the selected model
   "riff": false, "riff_words": null,    # whether the player's riff is kept; how recording it goes
+  "safe": null | "why the factory sound plays instead of what was saved",
   "leaving": null | "off" | "restart",  # the box is on its way
   "bank_size": 3, "tonight": "77ab…" | null,
   "models":   [{"id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs": [{"name", "minimum",

@@ -47,7 +47,7 @@ class Leaving:
 
         Raises BadRequest, NotAllowed (not installed as a box, or on the way already).
         """
-        if do not in _WISHES:
+        if not isinstance(do, str) or do not in _WISHES:
             raise BadRequest(f"power takes do, {' or '.join(map(repr, _WISHES))}, not {do!r:.40}")
         if (why_not := self.why_not) is not None:
             raise NotAllowed(why_not)
