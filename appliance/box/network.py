@@ -43,7 +43,7 @@ class NetworkService:
         self, manager: NetworkManager, root: Path = Path("/"), clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._manager = manager
-        self._wifi = Wifi(manager, root)
+        self._wifi = Wifi(manager)
         self._root = root
         self._clock = clock
         self._settings = network_settings.load_or_make(root)
@@ -57,8 +57,7 @@ class NetworkService:
         self._named_s = _LONG_AGO_S
 
     def start(self) -> None:
-        """Once, before the first round: country, the soft block, networks joined from the page, the pass-phrase's
-        places."""
+        """Once, before the first round: the country, the soft block, the places where the pass-phrase is read."""
         country = self._settings.country
         if country is None:
             self._note_country(self._manager.country())
@@ -66,7 +65,6 @@ class NetworkService:
             self._try(lambda: self._manager.set_country(country))
         if self._settings.wish is not Wish.OFF:
             self._try(self._manager.switch_on)
-        self._wifi.restore()
         network_announce.announce(self._root, self._settings)
 
     def tick(self) -> float:

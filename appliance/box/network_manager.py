@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from appliance import storage
 from appliance.box import hotspot
 from appliance.box.run import run as run_program
 from appliance.errors import SystemRefused
 
-PROFILES = Path("run/NetworkManager/system-connections")  # below the root: NetworkManager reads it, a reboot empties it
+# Below the root. NetworkManager reads both; a reboot empties the first.
+_PASSING = Path("run/NetworkManager/system-connections")
+_LASTING = Path("etc/NetworkManager/system-connections")
 _DEVICE_FIELDS = "DEVICE,TYPE,STATE,CONNECTION,CON-UUID"
 _SSID, _MODE = "802-11-wireless.ssid", "802-11-wireless.mode"
 _WIFI_FIELDS = f"{_SSID},{_MODE}"
@@ -131,7 +134,7 @@ class NetworkManager:
 
     def raise_hotspot(self, interface: str, profile: str) -> None:
         """Bring the hotspot up."""
-        self.put_profile(hotspot.PROFILE, profile)
+        self._put(self._path(_PASSING, hotspot.PROFILE), profile)
         self._activate("id", hotspot.PROFILE, "ifname", interface, timeout_s=_RAISE_S)
 
     def lower_hotspot(self) -> None:
@@ -142,17 +145,30 @@ class NetworkManager:
         """Join a known network. Raises SystemRefused when it can't be done within 45 s."""
         self._activate("uuid", uuid, timeout_s=_JOIN_S)
 
-    def put_profile(self, name: str, text: str) -> None:
-        """Give NetworkManager a profile, for its eyes only; gone after a reboot."""
-        folder = self._root / PROFILES
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}.nmconnection"
-        temporary = folder / f".{name}"  # hidden: NetworkManager does not look at those
+    def kept_profile(self, name: str) -> str | None:
+        """The text of a profile that is kept; None: there is none of that name."""
+        try:
+            return self._path(_LASTING, name).read_text()
+        except FileNotFoundError:
+            return None
+
+    def keep_profile(self, name: str, text: str) -> None:
+        """Give NetworkManager a profile for good, for root's eyes only. Raises OSError too."""
+        self._put(self._path(_LASTING, name), text)
+
+    def _put(self, path: Path, text: str) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.new")  # hidden: NetworkManager does not look at those
         temporary.unlink(missing_ok=True)
         temporary.touch(mode=0o600, exist_ok=False)
         temporary.write_text(text)
+        storage.sync_file(temporary)
         temporary.replace(path)
+        storage.sync_folder(path.parent)
         self._run(["nmcli", "connection", "load", str(path)])
+
+    def _path(self, folder: Path, name: str) -> Path:
+        return self._root / folder / f"{name}.nmconnection"
 
     def forget(self, uuid: str) -> None:
         """Delete a profile."""

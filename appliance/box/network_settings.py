@@ -1,7 +1,6 @@
 """What the network service keeps, and what it tells: settings on disk (root's), a report in memory (the services').
 
 /var/lib/appliance-network/settings.json   name, pass-phrase, country, wish; made at first boot
-/var/lib/appliance-network/wifi/           profiles of the networks joined from the page
 /run/appliance/network.json                what the page shows and the card prints: readable by the group
 """
 

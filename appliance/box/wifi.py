@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from pathlib import Path
 
-from appliance import storage
-from appliance.box import hotspot, network_settings
+from appliance.box import hotspot
 from appliance.box.network_manager import Known, Network, NetworkManager
 from appliance.box.network_settings import Settings
 from appliance.errors import SystemRefused
@@ -18,20 +16,11 @@ log = logging.getLogger(__name__)
 class Wifi:
     """`near`: what was in range when somebody looked last. Methods may block for up to a minute."""
 
-    def __init__(self, manager: NetworkManager, root: Path) -> None:
+    def __init__(self, manager: NetworkManager) -> None:
         self.manager = manager
         self.near: list[Network] = []
         self._on_air: tuple[str, str] | None = None  # what the hotspot was made of, if by us
-        self._folder = root / network_settings.FOLDER / "wifi"
         self._plain_only = False  # this radio would not do WPA3 beside WPA2
-
-    def restore(self) -> None:
-        """Give NetworkManager the networks joined from the page: a read-only system forgets them at each start."""
-        for path in sorted(self._folder.glob("*.nmconnection")):
-            try:
-                self.manager.put_profile(path.stem, path.read_text())
-            except (OSError, SystemRefused) as error:
-                log.warning("%s was not taken: %s", path.name, error)
 
     def look(self, interface: str) -> None:
         """Look around, where the radio is not the hotspot's. Raises SystemRefused."""
@@ -94,28 +83,22 @@ class Wifi:
         wpa3_only = found is not None and "WPA3" in found.security and "WPA2" not in found.security
         text = hotspot.joined_profile(ssid, passphrase, wpa3_only=wpa3_only, hidden=found is None)
         name, uuid = hotspot.profile_name(ssid), hotspot.joined_uuid(ssid)
-        before = self._file(ssid)
+        before = self.manager.kept_profile(name)
         try:
-            self.manager.put_profile(name, text)
+            self.manager.keep_profile(name, text)
             self.manager.join(uuid)
-        except SystemRefused as error:
-            with contextlib.suppress(SystemRefused):
-                if before.is_file():  # the pass-phrase that worked stays
-                    self.manager.put_profile(name, before.read_text())
-                else:
+        except (SystemRefused, OSError) as error:
+            with contextlib.suppress(SystemRefused, OSError):
+                if before is None:
                     self.manager.forget(uuid)
+                else:
+                    self.manager.keep_profile(name, before)  # the pass-phrase that worked
             raise SystemRefused(
                 f"{ssid} could not be joined: is the pass-phrase right, and the network near? ({error})"
             ) from error
-        storage.save(before, text.encode())
-        before.chmod(0o600)
 
     def forget(self, ssid: str) -> None:
         """Never join that network by itself again. Raises SystemRefused."""
-        self._file(ssid).unlink(missing_ok=True)
         for one in self.manager.known():
             if one.ssid == ssid:
                 self.manager.forget(one.uuid)
-
-    def _file(self, ssid: str) -> Path:
-        return self._folder / f"{hotspot.profile_name(ssid)}.nmconnection"

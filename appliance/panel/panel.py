@@ -159,7 +159,7 @@ class Panel:
             self._play()
             self.tell()
         try:
-            wishes.wish("hotspot", on=True)
+            wishes.wish("network", do="hotspot", wish="on", lasting=False)
         except (NotInstalled, StorageError) as error:
             log.info("no hotspot: %s", error)
 
