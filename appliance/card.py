@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -20,8 +21,8 @@ from appliance.box import hotspot
 from appliance.errors import BadRequest, NotInstalled
 
 WIDTH_MM, HEIGHT_MM = 85.6, 53.98
-_CODE_MM = 31.0
-_QUIET_MODULES = 4  # ISO/IEC 18004
+_CODE_MM = 26.0
+_QUIET_MODULES = 4  # ISO/IEC 18004: so much white around a code
 _POINTS_PER_MM = 72 / 25.4
 _PNG_DOTS_PER_MM = 600 / 25.4 / 2  # 300 dpi
 _ADVANCE = 0.6  # width of a character of Courier, and of every font that stands in for it
@@ -56,19 +57,31 @@ class Text:
 
 @dataclass(frozen=True)
 class Code:
-    """A QR code: its upper left corner and width in mm, the quiet zone included."""
+    """A QR code: the upper left corner and the width of what is dark of it, in mm."""
 
     x: float
     y: float
     width: float
     says: str
 
-    def squares(self) -> tuple[float, list[tuple[float, float]]]:
-        """Side of a dark module in mm, and the upper left corner of each."""
-        rows = [list(row) for row in segno.make(self.says, error="m", micro=False).matrix_iter(border=_QUIET_MODULES)]
+    def bars(self) -> tuple[float, list[tuple[float, float, float]]]:
+        """Side of a module in mm; left end, top and width of each run of dark ones in a row."""
+        rows = [list(row) for row in segno.make(self.says, error="m", micro=False).matrix_iter(border=0)]
         side = self.width / len(rows)
-        dark = [(x, y) for y, row in enumerate(rows) for x, module in enumerate(row) if module]
-        return side, [(self.x + x * side, self.y + y * side) for x, y in dark]
+        found = []
+        for y, row in enumerate(rows):
+            x = 0
+            for dark, run in groupby(row):
+                count = len(list(run))
+                if dark:
+                    found.append((self.x + x * side, self.y + y * side, count * side))
+                x += count
+        return side, found
+
+    @property
+    def quiet(self) -> float:
+        """How much white it needs around it, in mm."""
+        return _QUIET_MODULES * self.bars()[0]
 
 
 def from_report(report: Mapping[str, Any]) -> Card:
@@ -78,14 +91,14 @@ def from_report(report: Mapping[str, Any]) -> Card:
 
 def layout(card: Card) -> Iterator[Text | Code]:
     """Everything on the card."""
-    left, right = 7.5, WIDTH_MM - 7.5 - _CODE_MM
-    yield Text(left + 2, 6.4, 3.0, "1 Join", bold=True)
-    yield Code(left, 7.0, _CODE_MM, hotspot.wifi_code(card.ssid, card.passphrase))
-    yield Text(right + 2, 6.4, 3.0, "2 Play", bold=True)
-    yield Code(right, 7.0, _CODE_MM, card.page)
-    yield _fitting(left + 2, 41.6, 3.4, f"Wi-Fi {card.ssid}")
-    yield _fitting(left + 2, 46.6, 4.4, card.passphrase, bold=True)
-    yield _fitting(left + 2, 50.9, 2.8, f"{card.page} or http://{card.name}")
+    left, right = 8.0, WIDTH_MM - 8.0 - _CODE_MM
+    yield Text(left, 5.2, 3.0, "1 Join", bold=True)
+    yield Code(left, 9.8, _CODE_MM, hotspot.wifi_code(card.ssid, card.passphrase))
+    yield Text(right, 5.2, 3.0, "2 Play", bold=True)
+    yield Code(right, 9.8, _CODE_MM, card.page)
+    yield _fitting(left, 42.8, 3.2, f"Wi-Fi {card.ssid}")
+    yield _fitting(left, 47.5, 4.4, card.passphrase, bold=True)
+    yield _fitting(left, 51.4, 2.8, f"{card.page} or http://{card.name}")
 
 
 def svg(card: Card) -> str:
@@ -99,8 +112,8 @@ def svg(card: Card) -> str:
                 f'"{_width(item):.2f}" xml:space="preserve">{escape(item.words)}</text>'
             )
         else:
-            side, corners = item.squares()
-            path = "".join(f"M{x:.3f} {y:.3f}h{side:.3f}v{side:.3f}h-{side:.3f}z" for x, y in corners)
+            side, bars = item.bars()
+            path = "".join(f"M{x:.3f} {y:.3f}h{width:.3f}v{side:.3f}h-{width:.3f}z" for x, y, width in bars)
             parts.append(f'<path d="{path}" shape-rendering="crispEdges"/>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH_MM}mm" height="{HEIGHT_MM}mm" '
@@ -118,9 +131,8 @@ def pdf(card: Card) -> bytes:
             font = "F2" if item.bold else "F1"
             drawn.append(f"BT /{font} {_pt(item.size):.2f} Tf {_pt(item.x):.2f} {_up(item.y):.2f} Td ({words}) Tj ET")
         else:
-            side, corners = item.squares()
-            drawn += [f"{_pt(x):.3f} {_up(y + side):.3f} {_pt(side):.3f} {_pt(side):.3f} re" for x, y in corners]
-            drawn.append("f")
+            side, bars = item.bars()
+            drawn += [f"{_pt(x):.3f} {_up(y + side):.3f} {_pt(width):.3f} {_pt(side):.3f} re f" for x, y, width in bars]
     content = "\n".join(drawn).encode("latin-1", errors="replace")
     box = f"[0 0 {_pt(WIDTH_MM):.2f} {_pt(HEIGHT_MM):.2f}]"
     resources = "<< /Font << /F1 4 0 R /F2 5 0 R >> >>"
@@ -161,9 +173,9 @@ def png(card: Card) -> bytes:
             weight = round(item.size * dots / 40) if item.bold else 0
             draw.text((item.x * dots, item.y * dots), item.words, 0, font, anchor="ls", stroke_width=weight)
         else:
-            side, corners = item.squares()
-            for x, y in corners:  # each to whole dots, so that no hair line is left between two
-                edges = (round(x * dots), round(y * dots), round((x + side) * dots) - 1, round((y + side) * dots) - 1)
+            side, bars = item.bars()
+            for x, y, width in bars:  # each to whole dots, so that no hair line is left between two
+                edges = (round(x * dots), round(y * dots), round((x + width) * dots) - 1, round((y + side) * dots) - 1)
                 draw.rectangle(edges, fill=0)
     file = io.BytesIO()
     image.save(file, "PNG", dpi=(300, 300))
