@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -26,15 +27,15 @@ AWAY = Seen(radio=True, known=True)
 UP = Seen(radio=True, known=True, hotspot=True)
 
 
-def steps(seen: Seen, wish: Wish, until_s: float, memory: Memory = Memory(), every_s: float = 1.0) -> dict[float, Step]:
+def steps(seen: Seen, wish: Wish, until_s: float) -> dict[float, Step]:
     """What is decided when nothing changes; each step but waiting, by its time."""
-    found = {}
+    found, memory = {}, Memory()
     now_s = 0.0
     while now_s <= until_s:
         step, memory = decide(now_s, seen, wish, memory)
         if step is not Step.WAIT:
             found[now_s] = step
-        now_s += every_s
+        now_s += 1.0
     return found
 
 
@@ -178,7 +179,7 @@ def test_in_a_world_of_chance_the_promises_hold(seed: int, wish: Wish) -> None:
             assert now_s - reached_s <= PATIENCE_S + 10 * RETRY_S, "nobody could reach the pedal"
         if wish is Wish.OFF:
             assert not world.hotspot
-    gaps = [later - sooner for sooner, later in zip(raised, raised[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in pairwise(raised)]
     if wish is Wish.AUTO:
         assert min(gaps, default=RETRY_S) >= PATIENCE_S, "the hotspot flutters"
 
