@@ -11,7 +11,9 @@ packages=""
 for purpose in "$@"; do
   case "$purpose" in
     build) packages="$packages g++ python3-dev python3-venv" ;;
-    box) packages="$packages python3-venv alsa-utils" ;;
+    box)
+      packages="$packages python3-venv alsa-utils"
+      packages="$packages network-manager dnsmasq-base wpasupplicant iw wireless-regdb avahi-daemon" ;;
     pi) packages="$packages libasound2-dev" ;;
     test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium" ;;
     arm) packages="$packages cmake g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;

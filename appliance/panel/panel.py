@@ -29,6 +29,7 @@ from appliance.panel.box_requests import BoxRequests, identity
 from appliance.panel.crash_guard import AudioCrashes
 from appliance.panel.leaving import Leaving
 from appliance.panel.levelling import Levelling
+from appliance.panel.network_requests import NetworkRequests
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
 from appliance.panel.preset_requests import PresetRequests
@@ -94,6 +95,7 @@ class Panel:
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
         self._system_requests = SystemRequests(self)
+        self.network = NetworkRequests(state_file.with_name("phones.json"))
         self.leaving = Leaving()
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
@@ -117,6 +119,7 @@ class Panel:
             **self._box_requests.handlers,
             **self._preset_requests.handlers,
             **self._system_requests.handlers,
+            **self.network.handlers,
         }
         handler = handlers.get(request["request"])
         if handler is None:
@@ -156,7 +159,7 @@ class Panel:
             self._play()
             self.tell()
         try:
-            wishes.wish("hotspot", on=True)
+            wishes.wish("network", do="hotspot", wish="on", lasting=False)
         except (NotInstalled, StorageError) as error:
             log.info("no hotspot: %s", error)
 
