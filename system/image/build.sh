@@ -117,8 +117,8 @@ rm -rf "$source" "$tree/tmp/wheels"
 
 say "settings of the image"
 cp -a "$here/root/." "$tree/"
-chown -R root:root "$tree/etc/systemd/system/appliance-first-boot.service" "$tree/usr/lib/appliance"
-chmod 755 "$tree/usr/lib/appliance/first-boot"
+chown -R root:root "$tree/etc/systemd/system/appliance-first-boot.service" "$tree/usr/lib/appliance" "$tree/etc/initramfs-tools"
+chmod 755 "$tree/usr/lib/appliance/first-boot" "$tree/etc/initramfs-tools/hooks/pedal-image"
 echo pedal >"$tree/etc/hostname"
 printf '127.0.0.1\tlocalhost\n127.0.1.1\tpedal\n::1\tlocalhost ip6-localhost\n' >"$tree/etc/hosts"
 cat >"$tree/etc/fstab" <<TEXT

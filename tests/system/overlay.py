@@ -1,7 +1,7 @@
 """An initramfs that does what Debian's does with the pedal's own script of it: puts memory over the root.
 
-The tests' initramfs is not Debian's (see `initramfs.py`). The kernel unpacks archives that follow each other, so this one
-adds a module and another first program to it.
+The tests' initramfs is not Debian's (see `initramfs.py`). The kernel unpacks archives that follow each other, so this
+one adds a module and another first program to it.
 """
 
 from __future__ import annotations
