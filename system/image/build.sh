@@ -104,7 +104,8 @@ for fs in proc dev; do  # not /sys: what asks there for processors is not ready 
   mount --bind "/$fs" "$tree/$fs"
   mounted="$tree/$fs $mounted"
 done
-[ -e "$tree/etc/resolv.conf" ] || cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
+rm -f "$tree/etc/resolv.conf"
+cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
 if [ -n "$wheels" ]; then
   cp "$wheels"/*.whl "$tree/tmp/wheels/"
   chroot "$tree" sh /usr/src/pedal/system/install.sh --yes --hat "$hat" --wheels /tmp/wheels
@@ -112,11 +113,12 @@ else
   chroot "$tree" sh /usr/src/pedal/system/install.sh --yes --hat "$hat"
 fi
 rm -rf "$source" "$tree/tmp/wheels"
+ln -sf /run/NetworkManager/resolv.conf "$tree/etc/resolv.conf"
 
 # ---- what is the image's own ----
 
 say "settings of the image"
-cp -a "$here/root/." "$tree/"
+cp -r "$here/root/." "$tree/"  # not -a: /etc does not belong to who made the checkout
 chown -R root:root "$tree/etc/systemd/system/appliance-first-boot.service" "$tree/usr/lib/appliance" "$tree/etc/initramfs-tools"
 chmod 755 "$tree/usr/lib/appliance/first-boot" "$tree/etc/initramfs-tools/hooks/pedal-image"
 echo pedal >"$tree/etc/hostname"
