@@ -6,7 +6,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
 
-suite=bookworm packages=debian wheels="" hat=none readonly_root=no root_mb=2560 keep="" out=""
+suite=bookworm packages=debian wheels="" hat=none card=demo readonly_root=no root_mb=2560 keep="" out=""
 usage() {
   cat <<TEXT
 build.sh [options] OUT.img
@@ -15,6 +15,7 @@ build.sh [options] OUT.img
                      raspberrypi: Raspberry Pi's, with the drivers of audio HATs (default $packages)
   --wheels DIR       arm64 wheels of the pedal and what it needs; without, it is compiled under emulation (an hour)
   --hat NAME         as install.sh has it (default $hat)
+  --card NAME        likewise, where no HAT is named: a USB card's name as ALSA has it (default $card)
   --read-only        the root is read-only from the second start on
   --root-mb N        size of the root partition (default $root_mb)
   --tree DIR         keep Debian's tree in DIR, and use the one that is there
@@ -27,6 +28,7 @@ while [ $# -gt 0 ]; do
     --packages) packages=$2; shift ;;
     --wheels) wheels=$(cd "$2" && pwd); shift ;;
     --hat) hat=$2; shift ;;
+    --card) card=$2; shift ;;
     --read-only) readonly_root=yes ;;
     --root-mb) root_mb=$2; shift ;;
     --tree) keep=$2; shift ;;
@@ -106,12 +108,13 @@ for fs in proc dev; do  # not /sys: what asks there for processors is not ready 
 done
 rm -f "$tree/etc/resolv.conf"
 cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
+set -- --yes --hat "$hat"
+[ "$hat" != none ] || set -- "$@" --card "$card"
 if [ -n "$wheels" ]; then
   cp "$wheels"/*.whl "$tree/tmp/wheels/"
-  chroot "$tree" sh /usr/src/pedal/system/install.sh --yes --hat "$hat" --wheels /tmp/wheels
-else
-  chroot "$tree" sh /usr/src/pedal/system/install.sh --yes --hat "$hat"
+  set -- "$@" --wheels /tmp/wheels
 fi
+chroot "$tree" sh /usr/src/pedal/system/install.sh "$@"
 rm -rf "$source" "$tree/tmp/wheels"
 ln -sf /run/NetworkManager/resolv.conf "$tree/etc/resolv.conf"
 
