@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that a purpose needs, where they are missing: packages.sh build|box|test|pi|system|system-arm64|arm|estimate …
+# Installs the Debian packages that some purposes need, where they are missing: packages.sh PURPOSE …
 # With --missing first it only prints the names of those that are.
 # With neither root nor sudo it says what to run, and stops.
 set -eu

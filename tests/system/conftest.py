@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,15 @@ _FIGURES: list[tuple[str, str]] = []
 
 @pytest.fixture(scope="session")
 def target() -> Target:
-    """What ARCH, KERNEL and SUITE name."""
-    return Target.of_environment()
+    """What ARCH, KERNEL and SUITE name. Skips where the emulator is not installed, or root is not given."""
+    found = Target.of_environment()
+    tools = (f"qemu-system-{found.machine}", "qemu-img", "mmdebstrap", "mkfs.ext4", "depmod", "make")
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (system/packages.sh system system-arm64)")
+    if os.geteuid():
+        pytest.skip("a system is built here by root alone")
+    return found
 
 
 @pytest.fixture(scope="session")

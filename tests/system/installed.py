@@ -22,10 +22,14 @@ _DISK_BYTES = 512 << 20  # sparse
 def installed_image(target: Target) -> Path:
     """A disk (qcow2, on the root layer) on which the pedal was installed by its own installer. Blocks for minutes the
     first time, and when the code has changed."""
-    root_image, kernel_layer, files = root.root_image(target), kernel(target), wheels(target)
+    root_image, kernel_layer, files = (
+        root.root_image(target),
+        kernel(Target(target.arch, suite=target.suite)),
+        wheels(target),
+    )
     sources = [REPOSITORY / "system", REPOSITORY / "appliance" / "box", *files]
     ingredients = ["installed 1", str(root_image), *sources, Path(__file__)]
-    name = f"installed-{target.suite}-{target.arch}-{target.kernel}"
+    name = f"installed-{target.suite}-{target.arch}"
 
     def make(made: Path) -> None:
         delivery = _delivery(files, made / "delivery")
@@ -45,7 +49,7 @@ def installed_image(target: Target) -> Path:
 
 def install(booted: Machine) -> str:
     """Run the installer in the machine; what it said. AssertionError when it fails."""
-    booted.run("mkdir -p /delivery && mount -o ro /dev/vdb /delivery")
+    booted.run("mkdir -p /delivery && mount -o ro /dev/vdc /delivery")
     booted.wait_until("systemctl is-system-running | grep -qE 'running|degraded'", timeout_s=120)
     devices = f"--input {INPUT} --output {OUTPUT}"
     options = f"--wheels /delivery/wheels --hat none {devices} --period 64 --yes"

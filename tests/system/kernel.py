@@ -28,7 +28,10 @@ _MAKEFILE = "obj-m := gpio-sim.o snd-dummy.o\ngpio-sim-y := sim.o irq_sim.o\nsnd
 
 
 def kernel(target: Target) -> Path:
-    """A folder with `vmlinux` (for the emulator), `initramfs`, `modules/` (for /lib/modules of the root)."""
+    """A folder with `vmlinux`, `initramfs` and `modules.ext4`.
+
+    The last is a disk that becomes /lib/modules, so that the layers above are the same for every kernel.
+    """
     ingredients = [repr(target), *_MODULES, Path(__file__), Path(initramfs.__file__), _newest(target)]
     return layer(f"kernel-{target.suite}-{target.arch}-{target.kernel}", ingredients, lambda made: _make(target, made))
 
@@ -59,11 +62,21 @@ def _make(target: Target, made: Path) -> None:
         shutil.copy(module, place)
     for listed in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
         shutil.copy(tree / listed, made / "modules" / version)
+    _write_modules(made / "modules", version, made / "modules.ext4")
     (image,) = (packages / "boot").glob("vmlinuz-*")
     (made / "vmlinux").write_bytes(_unpacked(target, image.read_bytes()))
     initramfs.write(made / "initramfs", packages / "bin" / "busybox", _plain(needs.closure(_EARLY_MODULES), made))
-    for folder in ("packages", "build", "plain"):
+    for folder in ("packages", "build", "plain", "modules", "usr"):
         shutil.rmtree(made / folder, ignore_errors=True)
+
+
+def _write_modules(modules: Path, version: str, disk: Path) -> None:
+    base = modules.parent / "usr"  # depmod looks for lib/modules
+    (base / "lib").mkdir(parents=True)
+    (base / "lib" / "modules").symlink_to(modules)
+    command(["depmod", "-b", base, version])
+    bytes_used = sum(path.stat().st_size for path in modules.rglob("*"))
+    command(["mkfs.ext4", "-q", "-d", modules, disk, f"{(bytes_used >> 10) * 5 // 4 + 8192}k"])
 
 
 def extract(target: Target, packages: list[str], place: Path) -> None:

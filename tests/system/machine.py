@@ -38,8 +38,8 @@ class Result:
 class Hardware:
     """What a machine is made of.
 
-    exact_time: its clock counts executed instructions (one is 2 ns; idle time is skipped), so that nothing in it depends
-    on how busy our machine is. Without, its time is ours, with our stalls in it.
+    exact_time: its clock counts executed instructions (one is 2 ns; idle time is skipped), so that nothing in it
+    depends on how busy our machine is. Without, its time is ours, with our stalls in it.
     data_disk: an NBD socket or a raw image that becomes /var/lib/appliance. other_disks: raw images, read only.
     """
 
@@ -180,15 +180,14 @@ class Machine:
         words += ["-m", str(hardware.memory_mb), "-smp", str(hardware.cpus)]
         words += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-nic", "none"]
         words += ["-kernel", self._kernel / "vmlinux", "-initrd", self._kernel / "initramfs"]
-        data = (
-            "" if hardware.data_disk is None else f" appliance.data=/dev/vd{'abcdefgh'[1 + len(hardware.other_disks)]}"
-        )
+        data = "" if hardware.data_disk is None else f" appliance.data=/dev/vd{'cdefgh'[len(hardware.other_disks)]}"
         words += ["-append", f"console={_console(hardware.target)} {_COMMAND_LINE}{data}"]
         words += ["-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console"]
         words += ["-chardev", f"socket,id=agent,path={self._agent.path},server=on,wait=off"]
         words += ["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=appliance.agent"]
         words += ["-qmp", f"unix:{self._monitor.path},server=on,wait=off", "-device", "virtio-rng-pci"]
         words += _disk("root", f"file={self._disk},format=qcow2")
+        words += _disk("modules", f"file={self._kernel / 'modules.ext4'},format=raw,readonly=on")
         for number, image in enumerate(hardware.other_disks):
             words += _disk(f"other{number}", f"file={image},format=raw,readonly=on")
         if hardware.data_disk is not None:

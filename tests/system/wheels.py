@@ -29,7 +29,9 @@ def wheels(target: Target) -> list[Path]:
 def own_wheel(target: Target) -> Path:
     """The pedal. Only what changed since the last time is compiled."""
     name = f"wheel-{target.suite}-{target.arch}"
-    (made,) = layer(name, ["wheel 1", repr(target), *_SOURCES], lambda made: _build_own(target, made)).glob("*.whl")
+    (made,) = layer(
+        name, ["wheel 1", target.suite, target.arch, *_SOURCES], lambda made: _build_own(target, made)
+    ).glob("*.whl")
     return made
 
 
