@@ -124,16 +124,15 @@ def users(wanted: Wanted) -> Changes:
 
 
 def folders(wanted: Wanted) -> Changes:
-    """Where the services meet, and where the library is."""
+    """Where the services meet, and where the library is: made now on a running system, else at its next start."""
     box = wanted.box
-    places = [box.data, box.data / "inbox"]
-    if systemd_runs(box):
-        places += [box.runtime, box.runtime / "patches", box.runtime / "wishes", box.runtime / "answers"]
-    missing = [f"/{place.relative_to(box.root)}" for place in places if not place.is_dir()]
+    if not systemd_runs(box):
+        return
+    places = [box.data, box.data / "inbox", box.runtime, *(box.runtime / name for name in ("wishes", "answers"))]
+    missing = [str(place) for place in places if not place.is_dir()]
     if missing:
         yield Change(
-            f"make the folders {', '.join(missing)}",
-            partial(run, ["systemd-tmpfiles", *_in_tree(box), "--create", "appliance.conf"]),
+            f"make the folders {', '.join(missing)}", partial(run, ["systemd-tmpfiles", "--create", "appliance.conf"])
         )
 
 

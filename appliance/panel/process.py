@@ -46,6 +46,7 @@ def run() -> None:
             patches=runtime / "patches",
             tap=paths.tap_file(),
             safe="the pedal ended within seconds again and again" if fell_again else None,
+            kept=paths.kept_dir(),
         )
         steady_s = time.monotonic() + SHORT_LIFE_S
         hands = HandsService(panel.performer, panel.say, data / "controls.json")

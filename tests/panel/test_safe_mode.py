@@ -58,6 +58,7 @@ def start_safe(bench: Bench) -> dict[str, Any]:
         status=bench.folder / "status",
         patches=bench.folder / "patches",
         tap=bench.folder / "tap",
+        kept=bench.folder / "kept",
         safe="a switch was held",
     )
     return bench.state
