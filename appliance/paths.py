@@ -86,6 +86,11 @@ def inbox_dir() -> Path:
     return runtime_dir() / "inbox"
 
 
+def network_file() -> Path:
+    """What the network service tells (`box/network_settings.py`); absent where there is none, such as on a PC."""
+    return runtime_dir() / "network.json"
+
+
 def wishes_dir() -> Path:
     """Where the panel asks root for what it may not do itself (`box/wishes.py`); absent where no box is installed."""
     return runtime_dir() / "wishes"

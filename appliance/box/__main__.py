@@ -18,7 +18,25 @@ Handler = Callable[[Mapping[str, Any]], Answer]
 
 def handlers() -> dict[str, Handler]:
     """Everything that may be wished for, by its name."""
-    return {}
+    return {"poweroff": _power_off, "restart": _restart, "network": _network}
+
+
+def _power_off(arguments: Mapping[str, Any]) -> Answer:
+    from appliance.box.power import power_off
+
+    return power_off(arguments)
+
+
+def _restart(arguments: Mapping[str, Any]) -> Answer:
+    from appliance.box.power import restart
+
+    return restart(arguments)
+
+
+def _network(arguments: Mapping[str, Any]) -> Answer:
+    from appliance.box.network_wishes import fulfil
+
+    return fulfil(arguments)
 
 
 def fulfil(wish: Wish) -> Answer:

@@ -20,6 +20,8 @@ class Record:
     set_aside: list[str] = field(default_factory=list)  # of others, kept to be brought back
     groups: list[str] = field(default_factory=list)  # that did not exist before
     boot: list[str] = field(default_factory=list)  # boot files with a part of ours
+    own: list[str] = field(default_factory=list)  # further files made by the installer
+    name_before: str | None = None  # what the box was called, where it has got its name from us
     choices: dict[str, Any] = field(default_factory=dict)  # what was asked for, kept for the next time
 
 

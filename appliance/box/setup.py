@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from appliance import paths
-from appliance.box import choices, host, record, stages, undo
+from appliance.box import choices, host, network_setup, record, stages, undo
 from appliance.box.layout import Box
 from appliance.box.stages import Change, Wanted
 from appliance.errors import ApplianceError, ExitCode
@@ -75,7 +75,11 @@ def install(options: argparse.Namespace, box: Box) -> str:
         )
         or options.channel is not None,
         with_version=not options.system_only and box.is_this_system,
+        country=options.country,
     )
+    if options.country is None and choices.somebody_is_there() and not options.yes and not options.dry_run:
+        known = network_setup.country_of(box)
+        wanted.country = known if network_setup.is_ours(box) else network_setup.ask_for_country(known)
     _say(f"{found.title}{f', {found.board}' if found.board else ''}.")
     for warning in stages.warnings(wanted):
         _say(f"Note: {warning}.")
@@ -89,8 +93,10 @@ def install(options: argparse.Namespace, box: Box) -> str:
     if options.dry_run:
         return "That is what would be done; nothing was changed."
     if wanted.reboot:
-        return "Done. Restart to finish: sudo reboot"
-    return "Done. The page: http://localhost/" if host.systemd_runs(box) else "Done. It plays at the next start."
+        return f"{network_setup.card(box) if host.systemd_runs(box) else ''}\nDone. Restart to finish: sudo reboot"
+    if not host.systemd_runs(box):
+        return "Done. It plays at the next start."
+    return f"{network_setup.card(box)}\nDone. The page: http://localhost/"
 
 
 def uninstall(options: argparse.Namespace, box: Box) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import appliance
-from appliance.box import boot, services, settings, system_files, versions
+from appliance.box import boot, network_setup, services, settings, system_files, versions
 from appliance.box.choices import Choices
 from appliance.box.host import Host, systemd_runs
 from appliance.box.layout import Box
@@ -54,6 +54,7 @@ class Wanted:
     wheels: Path | None
     settings_named: bool  # the command line named some: they replace those in /etc/appliance
     with_version: bool
+    country: str | None = None  # for the radio; None: as it is
     changed: set[str] = field(default_factory=set)  # "version", "files", "settings"
     reboot: bool = False
 
@@ -167,6 +168,12 @@ def boot_settings(wanted: Wanted) -> Changes:
         yield Change(words, partial(boot.write, path, content), partial(boot.foresee, wanted.box, path, wanted.record))
 
 
+def network(wanted: Wanted) -> Changes:
+    """The box's name, and the country of its radio."""
+    for words, do in network_setup.pending(wanted.box, wanted.country, wanted.record):
+        yield Change(words, do)
+
+
 def units(wanted: Wanted) -> Changes:
     """Enabled, and running what is installed now."""
     box = wanted.box
@@ -191,6 +198,7 @@ STAGES: Sequence[Callable[[Wanted], Changes]] = (
     folders,
     owner_settings,
     boot_settings,
+    network,
     units,
 )
 

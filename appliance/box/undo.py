@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from functools import partial
 
-from appliance.box import boot, services, system_files
+from appliance.box import boot, network_settings, network_setup, services, system_files
 from appliance.box.host import systemd_runs
 from appliance.box.layout import Box
 from appliance.box.record import Record
@@ -31,6 +31,8 @@ def changes(box: Box, record: Record, *, purge: bool) -> Changes:
         yield Change(f"disable {', '.join(enabled)}", partial(services.disable, box, enabled))
     for place in list(record.boot):
         yield Change(f"take our part out of /{place}", partial(boot.restore, box, place, record))
+    for words, do in network_setup.undo(box, record):
+        yield Change(words, do)
     for place in list(record.files):
         back = " and bring back what stood there" if place in record.set_aside else ""
         yield Change(f"remove /{place}{back}", partial(system_files.take_away, box, place, record))
@@ -43,7 +45,7 @@ def changes(box: Box, record: Record, *, purge: bool) -> Changes:
 
 
 def _purge(box: Box, record: Record) -> Changes:
-    for folder in (box.etc, box.data, box.runtime):
+    for folder in (box.etc, box.data, box.runtime, box.root / network_settings.FOLDER):
         if folder.is_dir():
             yield Change(f"remove /{folder.relative_to(box.root)}", partial(shutil.rmtree, folder))
     tree = [] if box.is_this_system else ["--prefix", str(box.root)]
