@@ -15,7 +15,7 @@ for purpose in "$@"; do
       packages="$packages python3-venv alsa-utils"
       packages="$packages network-manager dnsmasq-base wpasupplicant iw wireless-regdb avahi-daemon" ;;
     pi) packages="$packages libasound2-dev" ;;
-    test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium" ;;
+    test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium zbar-tools poppler-utils" ;;
     arm) packages="$packages cmake g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
     estimate) packages="$packages g++ llvm-19" ;;
     *) echo "packages.sh: there is no purpose $purpose; there are build, box, pi, test, arm, estimate" >&2; exit 2 ;;
