@@ -60,7 +60,7 @@ def test_the_network_is_told_and_changed(pedal: RunningPedal, service: Callable[
     assert names == ["Café <b>home</b>", "Venue", "Rehearsal"]  # text, not markup
 
     phone.select_option("#network-wish", "on")
-    assert wish(pedal) == {"do": "hotspot", "wish": "on"}
+    assert wish(pedal) == {"do": "hotspot", "wish": "on", "lasting": True}
 
     phone.fill("#network-secret", "short")
     phone.tap("#network-keep")
