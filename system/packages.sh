@@ -15,7 +15,7 @@ for purpose in "$@"; do
       packages="$packages python3-venv alsa-utils"
       packages="$packages network-manager dnsmasq-base wpasupplicant iw wireless-regdb avahi-daemon" ;;
     pi) packages="$packages libasound2-dev" ;;
-    test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium" ;;
+    test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium zbar-tools poppler-utils" ;;
     arm) packages="$packages cmake g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
     system) packages="$packages e2fsprogs gcc kmod libasound2-dev make mmdebstrap qemu-system-x86 qemu-utils tar" ;;
     system-arm64) packages="$packages binfmt-support g++-aarch64-linux-gnu libc6-dev-arm64-cross"

@@ -2,7 +2,7 @@
 
     no Wi-Fi of the owner's ──PATIENCE_S──► hotspot ──nobody on it for LOOK_S──► look ──one is near──► back to it
                                               ▲                                                             │
-                                              └────────── did not work: the next look takes twice as long ──┘
+                                              └──────── in vain: the next look is due after twice as long ──┘
 
 Whoever is on the hotspot is never thrown off by it. The wish "on" holds the hotspot, "off" forbids it.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 PATIENCE_S = 20.0  # NetworkManager's own time to find and join a known network, after boot and after a loss
 JOINING_S = 60.0  # … while it is at it
-LOOK_S = 180.0  # between looks for a known network while nobody is on the hotspot
+LOOK_S = 180.0  # before the first look for a known network while nobody is on the hotspot; each in vain doubles it
 RETRY_S = 30.0  # between attempts at a hotspot that would not come up
 _MAX_DOUBLINGS = 4
 
@@ -57,6 +57,7 @@ class Memory:
     without_since_s: float | None = None  # no Wi-Fi and no hotspot
     alone_since_s: float | None = None  # hotspot with nobody on it
     raised_s: float | None = None
+    looks: int = 0  # since somebody was on the hotspot: they may cost some seconds of it
     returns: int = 0  # in a row that led to no Wi-Fi
 
 
@@ -71,7 +72,7 @@ def decide(now_s: float, seen: Seen, wish: Wish, memory: Memory) -> tuple[Step, 
 
 def look_pause_s(memory: Memory) -> float:
     """So long after the last guest, or look, the next look is due."""
-    return float(LOOK_S * 2 ** min(memory.returns, _MAX_DOUBLINGS))
+    return float(LOOK_S * 2 ** min(memory.looks + memory.returns, _MAX_DOUBLINGS))
 
 
 def _while_down(now_s: float, seen: Seen, wish: Wish, memory: Memory) -> tuple[Step, Memory]:
@@ -95,8 +96,8 @@ def _while_up(now_s: float, seen: Seen, wish: Wish, memory: Memory) -> tuple[Ste
     if wish is Wish.OFF:
         return Step.LOWER, memory
     if wish is Wish.ON or seen.guests or not seen.known:
-        return Step.WAIT, replace(memory, alone_since_s=None)
+        return Step.WAIT, replace(memory, alone_since_s=None, looks=0)
     since_s = now_s if memory.alone_since_s is None else memory.alone_since_s
     if now_s - since_s < look_pause_s(memory):
         return Step.WAIT, replace(memory, alone_since_s=since_s)
-    return Step.LOOK, replace(memory, alone_since_s=now_s)
+    return Step.LOOK, replace(memory, alone_since_s=now_s, looks=memory.looks + 1)

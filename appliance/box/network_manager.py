@@ -92,9 +92,8 @@ class NetworkManager:
         for uuid, kind, autoconnect in _rows(self._nmcli("connection", "show", fields="UUID,TYPE,AUTOCONNECT")):
             if kind != "802-11-wireless" or autoconnect != "yes":
                 continue
-            of = {
-                row[0]: row[-1] for row in _rows(self._nmcli("connection", "show", "uuid", uuid, fields=_WIFI_FIELDS))
-            }
+            lines = self._nmcli("connection", "show", "uuid", uuid, fields=_WIFI_FIELDS).splitlines()
+            of = {line.partition(":")[0]: line.partition(":")[2] for line in lines}  # nothing is escaped here
             if of.get(_MODE) != "ap":
                 found.append(Known(uuid, of.get(_SSID, "")))
         return found

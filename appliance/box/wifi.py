@@ -93,12 +93,20 @@ class Wifi:
                     self.manager.forget(uuid)
                 else:
                     self.manager.keep_profile(name, before)  # the pass-phrase that worked
-            raise SystemRefused(
-                f"{ssid} could not be joined: is the pass-phrase right, and the network near? ({error})"
-            ) from error
+            log.warning("%s", error)
+            raise SystemRefused(_why_not(ssid, str(error))) from error
 
     def forget(self, ssid: str) -> None:
         """Never join that network by itself again. Raises SystemRefused."""
         for one in self.manager.known():
             if one.ssid == ssid:
                 self.manager.forget(one.uuid)
+
+
+def _why_not(ssid: str, words: str) -> str:
+    """NetworkManager's reason, for a player."""
+    if "ecrets were required" in words:
+        return f"{ssid} does not take this pass-phrase. Look again, capitals count."
+    if "could not be found" in words:
+        return f"{ssid} is not in range. Is its name written exactly so?"
+    return f"{ssid} could not be joined: is the pass-phrase right, and the network near?"

@@ -41,9 +41,9 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | sim              | of a simulated box: switch and down (bool), pot and level (0…1), encoder and clicks | controls |
 | box              |                                                    | box               |
 | power            | do ("off", "restart"): the sound fades, all is saved, then it happens       | state             |
-| network          |                                                    | network, settled |
-| network          | do (box/network_wishes.py) and what goes with it: asked of root, told later    | network, settled |
-| network          | do ("settle"), address: that phone stays on the hotspot                        | network, settled |
+| network          |                                                    | network          |
+| network          | do (box/network_wishes.py) and what goes with it: asked of root, told later    | network          |
+| network          | do ("settle"), address: that phone stays on the hotspot                        | network          |
 
 Anything but `status: "ok"` comes with `message`: a sentence for the player.
 
@@ -76,14 +76,14 @@ state = {
   "message": null | "the last thing that went wrong, in words"
 }
 
-network = {                             # what box/network.py tells; null: there is no such service here
+network = {"report": report | null, "settled": ["10.20.30.57"]}   # settled: phones that stay on the hotspot
+report = {                              # what box/network.py tells; null: there is no such service here
   "radio": bool, "hotspot": bool, "wish": "auto" | "on" | "off", "ssid": "Pedal-1A2B", "passphrase": "…",
   "address": "10.20.30.1", "guests": 1, "wifi": null | "name of the network that is joined",
   "near": [{"ssid", "signal": 0…100, "security": "WPA2", "known": bool}], "known": ["names"],
   "country": null | "GB", "name": "pedal.local" | null, "addresses": ["192.168.1.7"],
   "told": null | "what went wrong, in words", "busy": null | "Joining …"
 }
-settled = ["10.20.30.57"]               # phones that stay
 
 box = {"installed": bool, "missing": null | "why it is none, and what to do"}
 

@@ -55,7 +55,7 @@ class NetworkRequests:
         if report is not None:
             report["told"] = _refusal() or report["told"]
         with self._guard:
-            return {"network": report, "settled": list(self._phones)}
+            return {"network": {"report": report, "settled": list(self._phones)}}
 
     def _settle(self, address: Any) -> None:
         try:

@@ -128,7 +128,7 @@ class Hotspot:
     def _ask(self, **fields: Any) -> list[str] | None:
         """The panel's memory of phones; None where it is away, which costs a phone one more welcome."""
         with contextlib.suppress(NotRunning):
-            found = self._panel.request("network", **fields).get("settled")
+            found = self._panel.request("network", **fields).get("network", {}).get("settled")
             return found if isinstance(found, list) else []
         return None
 

@@ -27,7 +27,7 @@ _DEEDS: dict[str, tuple[str, ...]] = {
 @blueprint.get("/network")
 def network() -> Response:
     """What the network service told last (`bridge/commands.py`); null where there is none."""
-    return ok({"network": ask_panel("network")["network"]})
+    return ok({"network": ask_panel("network")["report"]})
 
 
 @blueprint.post("/network")
@@ -42,7 +42,7 @@ def change() -> Response:
         value: Any = body.get(name)
         if not (isinstance(value, str) and len(value) <= _MAX_TEXT_CHARACTERS) and (do, name, value) != _OPEN:
             raise bad(f"{name} must be text.")
-    return ok({"network": ask_panel("network", **body)["network"]})
+    return ok({"network": ask_panel("network", **body)["report"]})
 
 
 _OPEN = ("join", "passphrase", None)  # a network without one
@@ -53,7 +53,7 @@ def card() -> Response:
     """The card with both QR codes, for looking at and for printing."""
     from appliance import card as cards
 
-    report = ask_panel("network")["network"]
+    report = ask_panel("network")["report"]
     if report is None:
         raise RefusedError(Status.NOT_FOUND.value, "This pedal has no Wi-Fi of its own, so there is no card.")
     return Response(cards.svg(cards.from_report(report)), content_type="image/svg+xml")

@@ -52,7 +52,7 @@ def nmcli(world, words):
         print("11111111-0000-0000-0000-000000000000:802-3-ethernet:yes")
     elif words[:3] == ["connection", "show", "uuid"]:
         profile = world["profiles"][words[3]]
-        print(f"802-11-wireless.ssid:{escaped(profile['ssid'])}\n802-11-wireless.mode:{profile['mode']}")
+        print(f"802-11-wireless.ssid:{profile['ssid']}\n802-11-wireless.mode:{profile['mode']}")
     elif words[:2] == ["connection", "load"]:
         text = Path(words[2]).read_text()
         if Path(words[2]).stat().st_mode & 0o77:

@@ -64,14 +64,17 @@ def test_joined_means_no_hotspot_and_a_loss_begins_the_patience_anew() -> None:
 
 
 def test_nobody_on_it_looks_for_a_known_network_now_and_then() -> None:
-    assert list(steps(UP, Wish.AUTO, 2.5 * LOOK_S)) == [LOOK_S, 2 * LOOK_S]
+    found = [time_s / LOOK_S for time_s in steps(UP, Wish.AUTO, 64 * LOOK_S)]
+    assert found == [1, 3, 7, 15, 31, 47, 63]  # each in vain doubles the pause, up to 48 minutes
     assert steps(replace(UP, known=False), Wish.AUTO, 5 * LOOK_S) == {}
     assert steps(replace(UP, guests=1), Wish.AUTO, 5 * LOOK_S) == {}
 
 
 def test_the_last_guest_leaves_and_the_pause_begins() -> None:
-    _, memory = decide(0.0, replace(UP, guests=1), Wish.AUTO, Memory(alone_since_s=-1e6))
-    assert decide(1.0, UP, Wish.AUTO, memory)[0] is Step.WAIT
+    _, memory = decide(0.0, replace(UP, guests=1), Wish.AUTO, Memory(alone_since_s=-1e6, looks=3))
+    step, memory = decide(1.0, UP, Wish.AUTO, memory)
+    assert step is Step.WAIT
+    assert decide(1.0 + LOOK_S, UP, Wish.AUTO, memory)[0] is Step.LOOK
 
 
 def test_a_known_network_that_is_near_is_gone_back_to() -> None:

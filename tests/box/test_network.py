@@ -224,7 +224,7 @@ def test_a_wrong_passphrase_is_told_and_the_hotspot_is_back_at_once(
     service.ask(do="join", ssid="Home", passphrase="wrong wrong")
     assert world.on_air
     assert service.clock.now_s - before_s < 10
-    assert "is the pass-phrase right" in world.report["told"]
+    assert world.report["told"] == "Home does not take this pass-phrase. Look again, capitals count."
     assert "Home" not in world.report["known"]
 
 
