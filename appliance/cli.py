@@ -20,6 +20,7 @@ from appliance.commands.performance import preflight
 from appliance.commands.play import devices, import_, inspect, render, run
 from appliance.commands.report import report
 from appliance.commands.train import train
+from appliance.commands.update import bundle, update
 from appliance.errors import ApplianceError, ExitCode
 
 
@@ -52,4 +53,6 @@ for _command in (
     *(run, render, inspect, import_, devices, preflight, panel),
     *(signal_command, data_command, train, report, export, bench),
 ):
+    cli.add_command(_command)
+for _command in (update, bundle):
     cli.add_command(_command)

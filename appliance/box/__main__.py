@@ -18,7 +18,13 @@ Handler = Callable[[Mapping[str, Any]], Answer]
 
 def handlers() -> dict[str, Handler]:
     """Everything that may be wished for, by its name."""
-    return {}
+    return {"update": _update}
+
+
+def _update(arguments: Mapping[str, Any]) -> Answer:
+    from appliance.box import update_service
+
+    return update_service.ask(arguments)
 
 
 def fulfil(wish: Wish) -> Answer:
