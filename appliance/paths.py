@@ -4,7 +4,7 @@
 |---------|--------------------------------------------|-----------------------|--------------------------------|
 | data    | library: models, cabinets, live state      | $STATE_DIRECTORY      | ~/.local/share/appliance       |
 | runtime | sockets and shared memory; gone on reboot  | $RUNTIME_DIRECTORY    | /dev/shm/appliance-UID         |
-| assets  | the phone page, factory models             | inside the package    | the repository's web/, models/ |
+| assets  | page, factory models, the box's system    | inside the package    | the repository's web/, models/ |
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+SETTINGS = "appliance.toml"
 
 
 def assets(name: str) -> Path:
-    """Folder `web` or `models`: inside an installed wheel, or beside the package in a checkout."""
+    """Folder `web`, `models` or `system`: inside an installed wheel, or beside the package in a checkout."""
     packed = PACKAGE / "assets" / name
     return packed if packed.is_dir() else PACKAGE.parent / name
 
@@ -64,12 +65,20 @@ def settings_file() -> Path | None:
     base = os.environ.get("XDG_CONFIG_HOME")
     own = (Path(base) if base else Path.home() / ".config") / "appliance"
     places = (data_dir(), own, Path("/etc/appliance"))
-    return next((path for place in places if (path := place / "appliance.toml").is_file()), None)
+    return next((path for place in places if (path := place / SETTINGS).is_file()), None)
 
 
 def panel_socket() -> Path:
     """Unix socket on which the panel answers commands (`bridge/commands.py`)."""
     return runtime_dir() / "panel.sock"
+
+
+def inbox_dir() -> Path:
+    """Where the web puts what a phone sends until the panel has looked at it. $APPLIANCE_INBOX wins: on a Pi it is on
+    the card, memory is short there."""
+    if value := os.environ.get("APPLIANCE_INBOX"):
+        return Path(value)
+    return runtime_dir() / "inbox"
 
 
 def wishes_dir() -> Path:

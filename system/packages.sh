@@ -1,17 +1,22 @@
 #!/bin/sh
-# Installs the Debian packages that a purpose needs, where they are missing: packages.sh build|test|pi|arm|estimate …
+# Installs the Debian packages that a purpose needs, where they are missing: packages.sh build|box|test|pi|arm|estimate …
+# With --missing first it only prints the names of those that are.
 # With neither root nor sudo it says what to run, and stops.
 set -eu
+
+only_say=no
+if [ "${1:-}" = --missing ]; then only_say=yes; shift; fi
 
 packages=""
 for purpose in "$@"; do
   case "$purpose" in
     build) packages="$packages g++ python3-dev python3-venv" ;;
+    box) packages="$packages python3-venv alsa-utils" ;;
     pi) packages="$packages libasound2-dev" ;;
     test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium" ;;
     arm) packages="$packages cmake g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
     estimate) packages="$packages g++ llvm-19" ;;
-    *) echo "packages.sh: there is no purpose $purpose; there are build, pi, test, arm, estimate" >&2; exit 2 ;;
+    *) echo "packages.sh: there is no purpose $purpose; there are build, box, pi, test, arm, estimate" >&2; exit 2 ;;
   esac
 done
 
@@ -25,6 +30,7 @@ for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0
+if [ "$only_say" = yes ]; then echo "$missing"; exit 0; fi
 
 if [ "$(id -u)" = 0 ]; then
   as_root=""

@@ -19,12 +19,12 @@ from types import FrameType
 from appliance.audio import loop, realtime
 from appliance.audio.card import CardSettings
 from appliance.audio.demo import DemoPort
-from appliance.audio.notify import Notifier
 from appliance.audio.ports import PERIOD_FRAMES_MAX, PERIOD_FRAMES_MIN, SAMPLE_BYTES, Port
 from appliance.audio.recovery import Recovery
 from appliance.bridge.layout import CONTROLS_BYTES, STATUS_BYTES, TAP_BYTES, AudioState
 from appliance.bridge.shared_memory import open_shared
 from appliance.errors import ApplianceError, ExitCode
+from appliance.notify import Notifier
 from appliance.paths import controls_file, status_file, tap_file
 
 _EPILOG = """examples:

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from appliance import storage
-from appliance.box import wishes
+from appliance.box import versions, wishes
 from appliance.box.health import Onlooker
 from appliance.box.judge import PLAYED_S, Judge, Look, Verdict
+from appliance.box.layout import Box
 from appliance.box.run import run as run_program
-from appliance.box.versions import Versions
 from appliance.box.wishes import Answer
 from appliance.errors import ApplianceError, ExitCode, StorageError
 
@@ -72,23 +72,23 @@ class Looks(Protocol):
         ...
 
 
-def is_on(versions: Versions) -> bool:
+def is_on(box: Box) -> bool:
     """Whether a version is on trial."""
-    return _folder(versions).exists()
+    return _folder(box).exists()
 
 
-def begin(versions: Versions, new: str, was: Look, run: Run = run_program) -> None:
+def begin(box: Box, new: str, was: Look, run: Run = run_program) -> None:
     """Have `new` tried in place of the current version. Returns at once. Raises StorageError, SystemRefused."""
-    old = versions.current
+    old = versions.name_of(box.current)
     assert old is not None
-    aside = versions.base / ".trial.new"
+    aside = box.opt / ".trial.new"
     try:
         shutil.rmtree(aside, ignore_errors=True)
         os.makedirs(aside)  # noqa: PTH103 – the module's system calls stand in `os`, where a test fails them
         os.symlink(f"../versions/{old}", aside / "judge")  # noqa: PTH211
-        _save(aside, Record(new, old, versions.previous, was.to_json()))
-        os.rename(aside, _folder(versions))  # noqa: PTH104
-        storage.sync_folder(versions.base)
+        _save(aside, Record(new, old, versions.back(box), was.to_json()))
+        os.rename(aside, _folder(box))  # noqa: PTH104
+        storage.sync_folder(box.opt)
     except OSError as error:
         raise storage.storage_error("the update could not be put in", error) from error
     run(["systemctl", "start", "--no-block", UNIT])
@@ -104,9 +104,9 @@ class Outcome:
     when: str
 
 
-def last_outcome(versions: Versions) -> Outcome | None:
+def last_outcome(box: Box) -> Outcome | None:
     """How the last update went; None: there was none."""
-    content = storage.load_json(versions.base / "last-update.json", SCHEMA).content
+    content = storage.load_json(box.opt / "last-update.json", SCHEMA).content
     try:
         return Outcome(**content) if content is not None else None
     except TypeError:
@@ -118,13 +118,13 @@ class Trial:
 
     def __init__(
         self,
-        versions: Versions,
+        box: Box,
         looks: Callable[[], Looks] = Onlooker,
         run: Run = run_program,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._versions = versions
+        self._box = box
         self._looks = looks
         self._run = run
         self._clock = clock
@@ -143,8 +143,8 @@ class Trial:
         record = self._keep(record, attempts=record.attempts + 1)
         try:
             if record.phase == "begun":
-                self._versions.point("previous", record.old)
-                self._versions.point("current", record.new)
+                versions.point(self._box.previous, record.old)
+                versions.point(self._box.current, record.new)
                 record = self._keep(record, phase="swapped")
             if record.phase == "swapped":
                 self._set_up(record.new)
@@ -177,12 +177,12 @@ class Trial:
 
     def _go_back(self, record: Record, words: str) -> Outcome:
         record = self._keep(record, phase="going back", words=words)
-        versions = self._versions
-        versions.point("current", record.old)
-        if record.before is not None and record.before != record.new and versions.is_finished(record.before):
-            versions.point("previous", record.before)
+        versions.point(self._box.current, record.old)
+        if record.before is not None and record.before != record.new and versions.is_whole(self._box, record.before):
+            versions.point(self._box.previous, record.before)
         else:
-            versions.forget_previous()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._box.previous)  # noqa: PTH108
         try:
             self._set_up(record.old)
         except ApplianceError as error:
@@ -193,20 +193,21 @@ class Trial:
     def _end(self, record: Record, result: str, words: str) -> Outcome:
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         outcome = Outcome(result, words, record.new, when)
-        storage.save_json(self._versions.base / "last-update.json", SCHEMA, asdict(outcome), mode=0o644)
-        gone = self._versions.base / ".trial.gone"
+        storage.save_json(self._box.opt / "last-update.json", SCHEMA, asdict(outcome), mode=0o644)
+        gone = self._box.opt / ".trial.gone"
         shutil.rmtree(gone, ignore_errors=True)
-        os.rename(_folder(self._versions), gone)  # noqa: PTH104
-        storage.sync_folder(self._versions.base)
+        os.rename(_folder(self._box), gone)  # noqa: PTH104
+        storage.sync_folder(self._box.opt)
         shutil.rmtree(gone, ignore_errors=True)
         tell("done" if result == "stays" else "failed", words)
         log.info("%s", words)
-        self._versions.tidy()
+        versions.tidy(self._box)
         return outcome
 
     def _set_up(self, version: str) -> None:
         """Have a version lay its units down."""
-        command = [str(self._versions.python(version)), "-m", "appliance.box.setup", "--units-only"]
+        python = self._box.versions / version / "bin/python"
+        command = [str(python), "-P", "-m", "appliance.box.setup", "--system-only", "--no-start", "--yes"]
         self._run(command, timeout_s=_SETUP_TIMEOUT_S)
 
     def _restart(self) -> None:
@@ -221,7 +222,7 @@ class Trial:
             log.warning("%s", error)
 
     def _load(self) -> Record | None:
-        folder = _folder(self._versions)
+        folder = _folder(self._box)
         if not folder.exists():
             return None
         content = storage.load_json(folder / "record.json", SCHEMA).content or {}
@@ -236,7 +237,7 @@ class Trial:
 
     def _keep(self, record: Record, **changes: Any) -> Record:
         changed = replace(record, **changes)
-        _save(_folder(self._versions), changed)
+        _save(_folder(self._box), changed)
         return changed
 
 
@@ -246,8 +247,8 @@ def tell(status: str, words: str, share: float | None = None) -> None:
         wishes.tell("update", Answer(status, words, {} if share is None else {"share": round(share, 3)}))
 
 
-def _folder(versions: Versions) -> Path:
-    return versions.base / "trial"
+def _folder(box: Box) -> Path:
+    return box.opt / "trial"
 
 
 def _save(folder: Path, record: Record) -> None:
@@ -258,7 +259,7 @@ def main() -> int:
     """Carry out the trial there is, if any. Returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        Trial(Versions()).carry_out()
+        Trial(Box()).carry_out()
     except ApplianceError as error:
         log.error("%s", error)
         return error.exit_code

@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,24 +19,22 @@ from typing import Any
 
 import appliance
 from appliance import storage
-from appliance.box import trial
+from appliance.box import trial, versions
 from appliance.box.bundle import PRODUCT, Bundle, BundleFile, open_bundle
 from appliance.box.fitting import check_age, check_room, fitting_wheels
 from appliance.box.health import Onlooker
 from appliance.box.judge import Look
+from appliance.box.layout import Box
 from appliance.box.run import run as run_program
 from appliance.box.signing import trusted_keys
-from appliance.box.versions import Versions
-from appliance.errors import ApplianceError, BadBundle, NotAllowed, NotFound, StorageError, SystemRefused
+from appliance.errors import ApplianceError, BadBundle, NotAllowed, NotFound, NotInstalled, StorageError, SystemRefused
 
 Run = Callable[..., str]
-Tell = Callable[[str, float], None]  # words for the player, 0…1
+Tell = Callable[[str, float], object]  # words for the player, 0…1
 
-_VENV_TIMEOUT_S = 600.0
-_PIP_TIMEOUT_S = 1800.0
 _TEST_TIMEOUT_S = 180.0
 # Shares of the whole that the steps are taken to be, for the bar on the page.
-_UNPACKED, _VENV, _INSTALLED = 0.25, 0.4, 0.85
+_UNPACKED, _INSTALLED, _TESTED = 0.25, 0.85, 0.95
 
 # One that the wheel carries must be read, checked and played; all families are the test suite's business.
 _SELF_TEST = """
@@ -70,7 +67,7 @@ class Offer:
         return dict(vars(self))
 
 
-def examine(path: Path, *, versions: Versions | None = None, force_older: bool = False, whole: bool = True) -> Offer:
+def examine(path: Path, *, box: Box | None = None, force_older: bool = False, whole: bool = True) -> Offer:
     """Look at a bundle without changing anything. `whole`: read all of it and check every hash.
 
     Raises BadBundle (unsigned, unknown key, damaged), TooLarge, StorageError.
@@ -83,8 +80,8 @@ def examine(path: Path, *, versions: Versions | None = None, force_older: bool =
         try:
             check_age(manifest, appliance.__version__, force_older=force_older)
             files = fitting_wheels(manifest)
-            place = versions or Versions()
-            if place.base.is_dir():
+            place = box or Box()
+            if place.opt.is_dir():
                 _make_room(place, files)
         except ApplianceError as error:
             refusal = str(error)
@@ -103,7 +100,7 @@ def examine(path: Path, *, versions: Versions | None = None, force_older: bool =
 def install(
     path: Path,
     *,
-    versions: Versions | None = None,
+    box: Box | None = None,
     tell: Tell = lambda words, share: None,
     run: Run = run_program,
     force_older: bool = False,
@@ -114,63 +111,55 @@ def install(
 
     Raises BadBundle, NotAllowed, TooLarge, StorageError, SystemRefused, NotInstalled; what plays is then as before.
     """
-    versions = versions or Versions()
-    versions.check_installed()
-    with _alone(versions):
+    box = box or Box()
+    with _alone(box):
         tell("Checking who signed it", 0.0)
         with open_bundle(path, trusted_keys(), follow_links=follow_links) as bundle:
             check_age(bundle.manifest, appliance.__version__, force_older=force_older)
             name = f"{bundle.manifest.version}-{bundle.identity}"
-            if name == versions.current:
+            if name == versions.name_of(box.current):
                 raise NotAllowed(f"this very update is what runs already ({bundle.manifest.version})")
             files = fitting_wheels(bundle.manifest)
-            versions.tidy()
-            _make_room(versions, files, for_good=True)
-            if not versions.is_finished(name):
-                _make(bundle, name, files, versions, tell, run)
+            versions.tidy(box)
+            _make_room(box, files, for_good=True)
+            if not versions.is_whole(box, name):
+                _make(bundle, name, files, box, tell, run)
         tell("Putting it in", 1.0)
-        trial.begin(versions, name, (look or _look)(), run)
+        trial.begin(box, name, (look or _look)(), run)
     return name
 
 
-def go_back(*, versions: Versions | None = None, run: Run = run_program, look: Callable[[], Look] | None = None) -> str:
+def go_back(*, box: Box | None = None, run: Run = run_program, look: Callable[[], Look] | None = None) -> str:
     """Have the previous version tried in place of the current one; its name. Raises NotFound, NotAllowed, as `install`.
 
     It is on trial as any other: should it not play, the present one comes back.
     """
-    versions = versions or Versions()
-    versions.check_installed()
-    with _alone(versions):
-        name = versions.previous
+    box = box or Box()
+    with _alone(box):
+        name = versions.back(box)
         if name is None:
             raise NotFound("there is no version before this one on the box")
-        trial.begin(versions, name, (look or _look)(), run)
+        trial.begin(box, name, (look or _look)(), run)
     return name
 
 
-def _make(bundle: Bundle, name: str, files: list[BundleFile], versions: Versions, tell: Tell, run: Run) -> None:
-    incoming = versions.base / "incoming"
+def _make(bundle: Bundle, name: str, files: list[BundleFile], box: Box, tell: Tell, run: Run) -> None:
+    incoming = box.opt / "incoming"
     try:
         shutil.rmtree(incoming, ignore_errors=True)
-        os.makedirs(incoming, mode=0o700)  # noqa: PTH103 – the module's system calls stand in `os`, where a test fails them
-        tell("Unpacking", 0.01)
+        incoming.mkdir(mode=0o700)
         wheels = bundle.unpack(incoming, files, lambda share: tell("Unpacking", share * _UNPACKED))
-        folder = versions.begin(name)
-        try:
-            tell("Making its environment", _UNPACKED)
-            run([sys.executable, "-m", "venv", str(folder)], timeout_s=_VENV_TIMEOUT_S)
-            tell(f"Installing {len(wheels)} parts", _VENV)
-            wanted = f"{PRODUCT}[{','.join(bundle.manifest.extras)}]=={bundle.manifest.version}"
-            pip = [str(versions.python(name)), "-m", "pip", "--isolated", "--disable-pip-version-check", "install"]
-            options = ["--quiet", "--no-cache-dir", "--no-index", "--find-links", str(incoming)]
-            run([*pip, *options, wanted], timeout_s=_PIP_TIMEOUT_S)
+        tell(f"Installing {len(wheels)} parts", _UNPACKED)
+        manifest = bundle.manifest
+
+        def test(python: str) -> None:
             tell("Testing it", _INSTALLED)
-            _test(str(versions.python(name)), bundle.manifest.version, run)
-            tell("Writing it to the card", 0.95)
-            versions.finish(name)
-        except Exception:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            _test(python, manifest.version, run)
+            tell("Writing it to the card", _TESTED)
+
+        wanted = f"{PRODUCT}[{','.join(manifest.extras)}]=={manifest.version}"
+        options = ["--isolated", "--no-cache-dir", "--no-index", "--find-links", str(incoming)]
+        versions.make(box, name, [*options, wanted], test=test)
     except OSError as error:
         if isinstance(error, ApplianceError):
             raise
@@ -190,20 +179,20 @@ def _test(python: str, version: str, run: Run) -> None:
         raise BadBundle(f"the new version does not work on this box, so it is not put in: {error}") from error
 
 
-def _make_room(versions: Versions, files: list[BundleFile], *, for_good: bool = False) -> None:
+def _make_room(box: Box, files: list[BundleFile], *, for_good: bool = False) -> None:
     """Raises StorageError. The version to go back to gives way when the card is short of room (`for_good`)."""
     try:
-        check_room(files, shutil.disk_usage(versions.base).free)
+        check_room(files, shutil.disk_usage(box.opt).free)
         return
     except StorageError:
-        previous = versions.previous
+        previous = versions.back(box)
         if previous is None:
             raise
-    held = sum(path.lstat().st_size for path in versions.path(previous).rglob("*") if not path.is_dir())
-    check_room(files, shutil.disk_usage(versions.base).free + held)
+    held = sum(path.lstat().st_size for path in (box.versions / previous).rglob("*") if not path.is_dir())
+    check_room(files, shutil.disk_usage(box.opt).free + held)
     if for_good:
-        versions.forget_previous()
-        versions.tidy()
+        box.previous.unlink(missing_ok=True)
+        versions.tidy(box)
 
 
 def _look() -> Look:
@@ -220,10 +209,15 @@ def _look() -> Look:
 
 
 @contextlib.contextmanager
-def _alone(versions: Versions) -> Iterator[None]:
-    """One update at a time, and none while a version is on trial. Raises NotAllowed, StorageError."""
+def _alone(box: Box) -> Iterator[None]:
+    """One update at a time, and none while a version is on trial. Raises NotInstalled, NotAllowed, StorageError."""
+    if versions.name_of(box.current) is None:
+        raise NotInstalled(
+            f"nothing is installed in {box.opt}: an update takes the pedal installed as a service "
+            "(sudo ./system/install.sh)"
+        )
     try:
-        descriptor = os.open(versions.base / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(box.opt / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError as error:
         raise NotAllowed("an update takes root: put sudo before the command") from error
     except OSError as error:
@@ -233,7 +227,7 @@ def _alone(versions: Versions) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise NotAllowed("another update is at work: let it end first") from error
-        if trial.is_on(versions):
+        if trial.is_on(box):
             raise NotAllowed("a version is on trial at present: wait until it has played for a minute")
         yield
     finally:

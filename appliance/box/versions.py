@@ -1,116 +1,146 @@
-"""The versions of the pedal on a box: a folder each, and two links that say which plays and where to go back to.
+"""Versions side by side: each a virtual environment that is never changed once made; a link says which one plays.
 
-    /opt/appliance/versions/NAME/              a virtual environment; never changed once it is finished
-    /opt/appliance/versions/.unfinished-NAME   it is being made: after a power cut it is thrown away
-    /opt/appliance/current → versions/NAME     what the units start
-    /opt/appliance/previous → versions/NAME
-
-A link changes by a rename: it points at the old version or the new one, never at nothing. May block (disk).
+The links are swapped by renaming, so that at any moment, a power cut included, `current` leads to a whole version.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from appliance import storage
-from appliance.errors import NotInstalled
+from appliance.box.layout import Box
+from appliance.box.run import run
+from appliance.errors import StorageError
 
-BASE = Path("opt/appliance")
-_UNFINISHED = ".unfinished-"
+_COMPLETE = ".complete"  # written last: a version without it was cut off while it was made
+_MAKE_TIMEOUT_S = 3600.0
+_PARTS_OF_A_CHECKOUT = ("appliance", "web", "models", "system", "pyproject.toml", "constraints.txt")
+_NOT_PARTS = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
+_DIGEST_DIGITS = 10
 
 
-class Versions:
-    """Those under `root`/opt/appliance. Methods raise OSError."""
+def is_whole(box: Box, name: str) -> bool:
+    """Whether a version of that name is there and was made to the end."""
+    return (box.versions / name / _COMPLETE).is_file()
 
-    def __init__(self, root: Path = Path("/")) -> None:
-        self.base = root / BASE
-        self.folder = self.base / "versions"
 
-    def check_installed(self) -> None:
-        """Raises NotInstalled where the pedal was not installed as a box."""
-        if self.current is None:
-            raise NotInstalled(
-                f"nothing is installed in {self.base}: that takes the pedal installed as a service "
-                "(sudo ./system/install.sh)"
-            )
+def name_of(link: Path) -> str | None:
+    """The version that `current` or `previous` leads to; None without one."""
+    try:
+        return link.readlink().name
+    except OSError:
+        return None
 
-    @property
-    def current(self) -> str | None:
-        """The name of the version that plays."""
-        return self._pointed_at("current")
 
-    @property
-    def previous(self) -> str | None:
-        """The name of the version to go back to; None where there is no other."""
-        name = self._pointed_at("previous")
-        return name if name != self.current else None
+def name_for_wheels(folder: Path, version: str) -> str:
+    """A name that stands for exactly these wheels. Raises OSError."""
+    return f"{version}-{_digest(sorted(folder.glob('*.whl')), folder)}"
 
-    def names(self) -> list[str]:
-        """All that are finished."""
-        found = self.folder.iterdir() if self.folder.is_dir() else ()
-        return sorted(entry.name for entry in found if self.is_finished(entry.name))
 
-    def is_finished(self, name: str) -> bool:
-        """Whether there is such a version, whole."""
-        return not name.startswith(".") and self.python(name).exists() and not self._mark(name).exists()
+def name_for_checkout(folder: Path, version: str) -> str:
+    """A name that stands for exactly these sources. Raises OSError."""
+    found: list[Path] = []
+    for part in _PARTS_OF_A_CHECKOUT:
+        if (folder / part).is_file():
+            found.append(folder / part)
+        for at, folders, names in os.walk(folder / part):
+            folders[:] = [name for name in folders if name not in _NOT_PARTS]
+            found.extend(Path(at) / name for name in names if not name.endswith((".pyc", ".so")))
+    return f"{version}-{_digest(sorted(found), folder)}"
 
-    def path(self, name: str) -> Path:
-        """Its folder."""
-        return self.folder / name
 
-    def python(self, name: str) -> Path:
-        """Its Python."""
-        return self.folder / name / "bin" / "python"
+def make(
+    box: Box,
+    name: str,
+    pip_arguments: Sequence[str],
+    environment: Sequence[str] = (),
+    *,
+    test: Callable[[str], object] = lambda python: None,
+) -> None:
+    """Make version `name`: a virtual environment with what `pip install` brings. Blocks for minutes.
 
-    def begin(self, name: str) -> Path:
-        """Make room for a version that is to be made; its folder, which is not there yet."""
-        os.makedirs(self.folder, exist_ok=True)  # noqa: PTH103 – the system calls all stand in `os`, where a test fails them
-        os.close(os.open(self._mark(name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        storage.sync_folder(self.folder)
-        shutil.rmtree(self.path(name), ignore_errors=True)
-        return self.path(name)
+    environment: further "NAME=value" for pip. test: gets the path of its Python, and raises if it will not do. A
+    half-made version of that name is replaced; nothing is switched.
+    Raises SystemRefused (the words of venv or pip), StorageError, whatever `test` raises.
+    """
+    folder = box.versions / name
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        box.versions.mkdir(parents=True, exist_ok=True)
+        python = getattr(sys, "_base_executable", sys.executable)
+        run([python, "-m", "venv", str(folder)], timeout_s=_MAKE_TIMEOUT_S)
+        pip = [str(folder / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
+        run(["env", *environment, *pip, *pip_arguments], timeout_s=_MAKE_TIMEOUT_S)
+        run([str(folder / "bin/python"), "-P", "-c", "import appliance.engine._native"])
+        test(str(folder / "bin/python"))
+        run(["sync", "-f", str(folder)], timeout_s=300.0)
+        (folder / _COMPLETE).touch()
+        storage.sync_folder(folder)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, StorageError):
+            raise
+        raise storage.storage_error(f"version {name} could not be made", error) from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
-    def finish(self, name: str) -> None:
-        """It is whole: all of it is on the disk before this says so."""
-        os.sync()
-        os.unlink(self._mark(name))  # noqa: PTH108
-        storage.sync_folder(self.folder)
 
-    def point(self, link: str, name: str) -> None:
-        """Let `current` or `previous` be this version."""
-        aside = self.base / f".{link}.new"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(aside)  # noqa: PTH108
-        os.symlink(f"versions/{name}", aside)  # noqa: PTH211
-        os.replace(aside, self.base / link)  # noqa: PTH105
-        storage.sync_folder(self.base)
+def switch(box: Box, name: str) -> None:
+    """Let `current` lead to version `name`, and `previous` to what it led to. Raises StorageError."""
+    before = name_of(box.current)
+    if before == name:
+        return
+    try:
+        if before is not None:
+            point(box.previous, before)
+        point(box.current, name)
+    except OSError as error:
+        raise storage.storage_error(f"version {name} could not be switched to", error) from error
 
-    def forget_previous(self) -> None:
-        """There is none to go back to any more."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.base / "previous")  # noqa: PTH108
 
-    def tidy(self, *, keep: tuple[str | None, ...] = ()) -> None:
-        """Throw away all but the current one, the previous one and those to keep. Never raises."""
-        if self.current is None or not self.folder.is_dir():
-            return
-        kept = {self.current, self.previous, *keep}
-        for entry in self.folder.iterdir():
-            if entry.name not in kept and not entry.name.startswith("."):
-                shutil.rmtree(entry, ignore_errors=True)
-        for mark in self.folder.glob(f"{_UNFINISHED}*"):
-            if not self.path(mark.name.removeprefix(_UNFINISHED)).exists():
-                mark.unlink(missing_ok=True)
+def forgotten(box: Box) -> list[str]:
+    """Versions that neither link leads to, half-made ones among them."""
+    kept = {name_of(box.current), name_of(box.previous)}
+    try:
+        return sorted(path.name for path in box.versions.iterdir() if path.name not in kept)
+    except FileNotFoundError:
+        return []
 
-    def _mark(self, name: str) -> Path:
-        return self.folder / f"{_UNFINISHED}{name}"
 
-    def _pointed_at(self, link: str) -> str | None:
-        try:
-            name = Path(os.readlink(self.base / link)).name  # noqa: PTH115
-        except OSError:
-            return None
-        return name if self.is_finished(name) else None
+def back(box: Box) -> str | None:
+    """The version to go back to: a whole one, and not the current one. None where there is no such."""
+    name = name_of(box.previous)
+    return name if name is not None and name != name_of(box.current) and is_whole(box, name) else None
+
+
+def point(link: Path, name: str) -> None:
+    """Let `current` or `previous` lead to a version, at once or not at all. Raises OSError."""
+    temporary = link.with_name(f".{link.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)  # noqa: PTH108 – system calls that a test makes fail all stand in `os`
+    os.symlink(f"versions/{name}", temporary)  # noqa: PTH211
+    os.replace(temporary, link)  # noqa: PTH105
+    storage.sync_folder(link.parent)
+
+
+def tidy(box: Box) -> None:
+    """Throw away what neither link leads to. Never raises; never touches what plays."""
+    current = name_of(box.current)
+    if current is not None and is_whole(box, current):
+        for name in forgotten(box):
+            shutil.rmtree(box.versions / name, ignore_errors=True)
+
+
+def _digest(files: Iterable[Path], base: Path) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(base)}\0{content}\n".encode())
+    return digest.hexdigest()[:_DIGEST_DIGITS]

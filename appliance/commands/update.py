@@ -84,14 +84,14 @@ def _words(offer: object) -> str:
 
 def _wait(name: str) -> int:
     from appliance.box import trial
-    from appliance.box.versions import Versions
+    from appliance.box.layout import Box
 
-    versions = Versions()
+    box = Box()
     deadline = time.monotonic() + _WAIT_S
-    while trial.is_on(versions) and time.monotonic() < deadline:
+    while trial.is_on(box) and time.monotonic() < deadline:
         time.sleep(0.5)
-    outcome = trial.last_outcome(versions)
-    if trial.is_on(versions) or outcome is None or outcome.version != name:
+    outcome = trial.last_outcome(box)
+    if trial.is_on(box) or outcome is None or outcome.version != name:
         raise BadRequest("the trial is still on: journalctl -u appliance-trial tells how it goes")
     click.echo(outcome.words)
     return ExitCode.OK if outcome.result == "stays" else ExitCode.NOT_READY

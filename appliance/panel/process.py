@@ -11,6 +11,7 @@ from types import FrameType
 from appliance import paths
 from appliance.bridge.server import PanelServer
 from appliance.library.store import Library
+from appliance.notify import Notifier
 from appliance.panel.hands_service import HandsBackend, HandsService
 from appliance.panel.panel import Panel
 
@@ -45,6 +46,8 @@ def run() -> None:
         hands = HandsService(panel.performer, panel.say, data / "controls.json")
         server.start(HandsBackend(panel, hands))
         hands.start()
+        notifier = Notifier()
+        notifier.ready()
         factory = threading.Thread(target=_add_factory_items, args=(panel,), name="panel-factory", daemon=True)
         factory.start()
         ahead = threading.Thread(target=_prepare_ahead, args=(panel, stop), name="panel-ahead", daemon=True)
@@ -55,6 +58,8 @@ def run() -> None:
         while not stop.wait(_TICK_S):
             panel.tick(time.monotonic())
             hands.save()
+            notifier.alive()
+        notifier.stopping()
         log.info("stopping")
         hands.close()
         ahead.join(timeout=2.0)

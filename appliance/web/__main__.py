@@ -2,6 +2,7 @@
 
 Threads: an open page holds one for its events and a listener one for its sound; settings.py counts them. Output is
 bounded per phone (`outbuf_high_watermark`): one that is slow waits by itself, and one that vanished is found by TCP.
+On a Pi systemd hands over the socket of port 80 and watches that the server's loop turns.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import signal
 import socket
 import sys
 from types import FrameType
+from typing import Any
 
 from flask import Flask
+from waitress import wasyncore
 from waitress.server import create_server
 
 from appliance.errors import ApplianceError, ExitCode
+from appliance.notify import Notifier
 from appliance.web.app import create_app
+from appliance.web.handed import handed_sockets
 from appliance.web.hub import Hub
 from appliance.web.settings import MAX_LISTENERS, MAX_PHONES, MAX_UPLOAD_BYTES, SPARE_THREADS, WebSettings
 
 _OUTPUT_BYTES = 32 << 10
 _GONE_AFTER_MS = 15_000
+_LONGEST_TURN_S = 1.0
 _SOCKET_OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -49,17 +55,22 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def serve(app: Flask, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT. Raises OSError when the address can't be had."""
+    """Serve until SIGTERM or SIGINT, on the sockets that systemd handed over if it did, else at `host` and `port`.
+
+    Raises OSError when the address can't be had.
+    """
+    handed = handed_sockets()
+    where: dict[str, Any] = {"sockets": handed} if handed else {"host": host, "port": port}
+    connections: dict[int, Any] = {}
     server = create_server(
         app,
-        host=host,
-        port=port,
+        map=connections,
+        **where,
         threads=MAX_PHONES + MAX_LISTENERS + SPARE_THREADS,
         ident="pedal",
         max_request_body_size=MAX_UPLOAD_BYTES + (1 << 20),  # Flask refuses a little less, in our words
         outbuf_high_watermark=_OUTPUT_BYTES,
         channel_timeout=60,
-        asyncore_use_poll=True,
     )
     server.adj.socket_options = _SOCKET_OPTIONS
     hub: Hub = app.config["HUB"]
@@ -70,12 +81,20 @@ def serve(app: Flask, host: str, port: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    logging.getLogger(__name__).info("the page is at http://%s:%s/", host, port)
+    at = handed[0].getsockname()[:2] if handed else (host, port)
+    logging.getLogger(__name__).info("the page is at http://%s:%s/", *at)
+    notifier = Notifier()
+    notifier.ready()
     try:
-        server.run()
+        while True:
+            wasyncore.loop(timeout=_LONGEST_TURN_S, use_poll=True, map=connections, count=1)
+            notifier.alive()
+    except SystemExit:
+        notifier.stopping()
+        server.task_dispatcher.shutdown()
     finally:
         hub.close()
-        server.close()
+        wasyncore.close_all(connections, ignore_all=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
-from appliance.audio.notify import Notifier
+from appliance.notify import Notifier
 
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
@@ -40,5 +41,24 @@ def test_a_listener_that_does_not_read_never_blocks_the_sound(tmp_path: Path, mo
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         notifier = Notifier()
         for _ in range(5_000):  # far beyond what the socket holds
-            notifier.alive()
+            notifier.ready()
         notifier.close()
+
+
+def test_signs_of_life_are_said_five_times_a_second_however_often_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        now = 100.0
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        notifier = Notifier()
+        for _ in range(100):  # one second
+            notifier.alive()
+            now += 0.01
+        notifier.close()
+        assert [listener.recv(100) for _ in range(5)] == [b"WATCHDOG=1"] * 5
+        with pytest.raises(BlockingIOError):
+            listener.recv(100)

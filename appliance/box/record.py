@@ -1,0 +1,42 @@
+"""What the installer did to this system: for doing only what is missing, and for undoing all of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance import storage
+from appliance.errors import StorageError
+
+
+@dataclass
+class Record:
+    """All paths are from the root, without a slash in front."""
+
+    files: list[str] = field(default_factory=list)  # laid from system/root
+    folders: list[str] = field(default_factory=list)  # made for them
+    set_aside: list[str] = field(default_factory=list)  # of others, kept to be brought back
+    settings: list[str] = field(default_factory=list)  # in /etc/appliance: the owner's now, removed by --purge alone
+    groups: list[str] = field(default_factory=list)  # that did not exist before
+    boot: list[str] = field(default_factory=list)  # boot files with a part of ours
+    choices: dict[str, Any] = field(default_factory=dict)  # what was asked for, kept for the next time
+
+
+def load(path: Path) -> Record:
+    """The record; an empty one where nothing was installed. Raises StorageError when it is damaged."""
+    try:
+        return Record(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        return Record()
+    except (OSError, ValueError, TypeError) as error:
+        raise StorageError(
+            f"{path}, which says what was installed here, can't be read ({error}): move it away to install afresh; "
+            "what is there is then taken for somebody else's"
+        ) from error
+
+
+def save(path: Path, record: Record) -> None:
+    """Replace the record, all or nothing. Raises StorageError."""
+    storage.save(path, (json.dumps(asdict(record), indent=1) + "\n").encode())
