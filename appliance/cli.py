@@ -18,6 +18,7 @@ from appliance.commands.options import OrderedGroup
 from appliance.commands.panel import panel
 from appliance.commands.performance import preflight
 from appliance.commands.play import devices, import_, inspect, render, run
+from appliance.commands.power import readonly
 from appliance.commands.report import report
 from appliance.commands.train import train
 from appliance.commands.update import bundle, update
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 for _command in (
-    *(run, render, inspect, import_, devices, preflight, panel),
+    *(run, render, inspect, import_, devices, preflight, panel, readonly),
     *(signal_command, data_command, train, report, export, bench),
 ):
     cli.add_command(_command)

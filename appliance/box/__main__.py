@@ -18,7 +18,19 @@ Handler = Callable[[Mapping[str, Any]], Answer]
 
 def handlers() -> dict[str, Handler]:
     """Everything that may be wished for, by its name."""
-    return {"update": _update}
+    return {"poweroff": _power_off, "restart": _restart, "update": _update}
+
+
+def _power_off(arguments: Mapping[str, Any]) -> Answer:
+    from appliance.box.power import power_off
+
+    return power_off(arguments)
+
+
+def _restart(arguments: Mapping[str, Any]) -> Answer:
+    from appliance.box.power import restart
+
+    return restart(arguments)
 
 
 def _update(arguments: Mapping[str, Any]) -> Answer:

@@ -39,6 +39,8 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | learn            | action (text, `panel/actions.py`; null: don't)     | controls          |
 | unlearn          | message (such as "cc 11")                          | controls          |
 | sim              | of a simulated box: switch and down (bool), pot and level (0…1), encoder and clicks | controls |
+| box              |                                                    | box               |
+| power            | do ("off", "restart"): the sound fades, all is saved, then it happens       | state             |
 
 Anything but `status: "ok"` comes with `message`: a sentence for the player.
 
@@ -56,6 +58,8 @@ state = {
   "boost": false, "compare": false, "tuner": false, "scene": 0,   # on for the moment; scene: its number, 0 for none
   "knobs": {"Gain": 0.5},               # of the selected model
   "riff": false, "riff_words": null,    # whether the player's riff is kept; how recording it goes
+  "safe": null | "why the factory sound plays instead of what was saved",
+  "leaving": null | "off" | "restart",  # the box is on its way
   "bank_size": 3, "tonight": "77ab…" | null,
   "models":   [{"id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs": [{"name", "minimum",
                "maximum", "default", "unit", "heard"}], "loudness_db", "esr", "licence", "factory": bool,
@@ -68,6 +72,8 @@ state = {
   "setlists": [{"id", "name", "presets": [ids]}],
   "message": null | "the last thing that went wrong, in words"
 }
+
+box = {"installed": bool, "missing": null | "why it is none, and what to do"}
 
 preflight = {"go": true, "words": "Go: all 5 presets …", "rate_hz": 48000, "period_frames": 64,
              "presets": [{"preset", "name", "go", "words", "load": 0.12 | null, "lufs": -19.4 | null}]}

@@ -11,7 +11,7 @@
 | knob NAME                   | turns the knob of that name, or what stands for it              | value           |
 | calibrate NAME              | the pot or pedal of that name learns its ends (the controls do it themselves) | press |
 | tap                         | tap tempo (reserved)                                            | press           |
-| shutdown safe-mode          | the box itself (reserved)                                       | press           |
+| shutdown restart safe-mode  | the box itself; a switch is held for it (`deliberate.py`)       | press           |
 
 A switch and a scene take a style behind them: `latched` (the default: each press changes it over), `momentary` (as long
 as the foot is down), `tap-or-hold` (a tap latches, a held press is momentary). Who performs needs no styles: a PRESS
@@ -47,7 +47,16 @@ class Kind(enum.Enum):
     CALIBRATE = "calibrate"
     TAP = "tap"
     SHUTDOWN = "shutdown"
+    RESTART = "restart"
     SAFE_MODE = "safe-mode"
+
+
+class Condition(enum.Enum):
+    """What the box as a whole does, for its LEDs."""
+
+    PLAYING = "playing"
+    SAFE = "safe"  # the factory sound plays instead of what was saved
+    LEAVING = "leaving"  # it is being switched off
 
 
 class Style(enum.Enum):
@@ -143,6 +152,15 @@ class Names(Protocol):
 
     def turns(self, action: Action) -> str | None:
         """Its name, for people; None: nothing."""
+        ...
+
+
+@runtime_checkable
+class Whole(Protocol):
+    """A stage that knows what the box as a whole does."""
+
+    def condition(self) -> Condition:
+        """Does not block."""
         ...
 
 

@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,24 +17,31 @@ from pathlib import Path
 from typing import Any
 
 from appliance import storage
+from appliance.box import wishes
 from appliance.bridge import layout
 from appliance.bridge.status import StatusReader
-from appliance.errors import ApplianceError, BadRequest, NotFound, StorageError
+from appliance.errors import ApplianceError, BadRequest, NotFound, NotInstalled, StorageError
 from appliance.formats.description import Knob
 from appliance.library.presets import Preset, PresetBook
 from appliance.library.setlists import SetLists
 from appliance.library.store import Library
 from appliance.panel.box_requests import BoxRequests, identity
+from appliance.panel.crash_guard import AudioCrashes
+from appliance.panel.leaving import Leaving
 from appliance.panel.levelling import Levelling
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
 from appliance.panel.preset_requests import PresetRequests
 from appliance.panel.recall import likely_next, recalled, with_overlay
 from appliance.panel.riff import RiffRecorder
+from appliance.panel.safe_state import safe_state
 from appliance.panel.sounds import Settings, Sound, Sounds
 from appliance.panel.state import LiveState, Moment, from_json, knob_positions, to_json, with_settings
+from appliance.panel.system_requests import SystemRequests
 from appliance.panel.telling import state_of
 from appliance.panel.tuner import Reading, Tuner
+
+log = logging.getLogger(__name__)
 
 STATE_SCHEMA = 1
 DEFAULT_PERIOD_FRAMES = 64  # until the audio process says what it runs at
@@ -45,11 +53,20 @@ _RETRY_SAVE_S = 10.0
 class Panel:
     """Answers requests (`bridge/commands.py`); a `server.Backend`. Publishes at once what was saved last time.
 
+    `safe`: why the factory sound should play instead of what was saved.
     `performer` does what pots and footswitches ask for (`actions.Performer`).
     """
 
     def __init__(
-        self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path, tap: Path
+        self,
+        *,
+        library: Library,
+        state_file: Path,
+        controls: Path,
+        status: Path,
+        patches: Path,
+        tap: Path,
+        safe: str | None = None,
     ) -> None:
         self.library = library
         self.presets = PresetBook(state_file.with_name("presets.json"))
@@ -67,18 +84,25 @@ class Panel:
         self._changed_at: float | None = None
         self._unsaved_since = 0.0
         self._save_failed = False
+        self._safe: str | None = None
+        self._before_safe: LiveState | None = None
+        self._audio_crashes = AudioCrashes()
         self.tuner = Tuner(tap)
         self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self.runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
         self.performer = PanelPerformer(self, status)
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
+        self._system_requests = SystemRequests(self)
+        self.leaving = Leaving()
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
         notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
         self._message = next((note for note in notes if note), None)
         self._match_db = self.levelling.match_db(self.preset)  # of the preset recalled last
         with self._changed:
+            if safe is not None:
+                self._become_safe(safe)
             self._look_at_audio()
             self._play()
 
@@ -92,6 +116,7 @@ class Panel:
             "set": self._set,
             **self._box_requests.handlers,
             **self._preset_requests.handlers,
+            **self._system_requests.handlers,
         }
         handler = handlers.get(request["request"])
         if handler is None:
@@ -115,6 +140,30 @@ class Panel:
         with self._changed:
             self._message = message
             self.tell()
+
+    def leave(self, do: str) -> None:
+        """Switch the box off, or start it anew: the sound fades at once. Raises NotAllowed, BadRequest."""
+        with self._changed:
+            self._message = self.leaving.begin(do)
+            self._publish()
+            self.tell()
+
+    def safe_mode(self, why: str) -> None:
+        """Play the factory sound, and open the hotspot where there is one. What was saved stays until somebody changes
+        something."""
+        with self._changed:
+            self._become_safe(why)
+            self._play()
+            self.tell()
+        try:
+            wishes.wish("hotspot", on=True)
+        except (NotInstalled, StorageError) as error:
+            log.info("no hotspot: %s", error)
+
+    @property
+    def safe(self) -> str | None:
+        """Why the factory sound plays; None: it does not, or was chosen."""
+        return self._safe
 
     def state_after(self, revision: int, timeout_s: float) -> dict[str, Any] | None:
         """See `server.Backend`."""
@@ -293,8 +342,15 @@ class Panel:
                 now - self._changed_at >= (_RETRY_SAVE_S if self._save_failed else _SETTLE_S)
                 or (not self._save_failed and now - self._unsaved_since >= _LONGEST_UNSAVED_S)
             )
-        if due:
+            going = self.leaving.ready(now)
+        if due or going:
             self.save()
+        with self._changed:
+            why_not = self.leaving.ask(now) if going else self.leaving.refused(now)
+            if why_not is not None:
+                self._message = why_not
+                self._publish()
+                self.tell()
 
     def save(self) -> None:
         """Save the live state now, if it changed; not under the lock, since a memory card may take its time.
@@ -304,7 +360,7 @@ class Panel:
         with self._changed:
             if self._changed_at is None:
                 return
-            content = to_json(self._state)
+            content = to_json(self._before_safe or self._state)
             self._changed_at = None
         try:
             storage.save_json(self._state_file, STATE_SCHEMA, content)
@@ -406,7 +462,8 @@ class Panel:
         settings = self._settings_of(self.heard)
         boost_db = self._state.boost_db if self._moment.boost else 0.0
         match_db = self._match_db if self._state.normalise else 0.0
-        mute = layout.Flag.MUTE if self._moment.tuner and self._state.tuner_mutes else layout.Flag(0)
+        silent = self.leaving.going is not None or (self._moment.tuner and self._state.tuner_mutes)
+        mute = layout.Flag.MUTE if silent else layout.Flag(0)
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
@@ -418,12 +475,16 @@ class Panel:
         return self._sounds.rate_hz, frames or DEFAULT_PERIOD_FRAMES
 
     def _look_at_audio(self) -> bool:
-        """Read status. True when the audio process runs at another rate than the patch is made for."""
+        """Read status. True when another patch is to be asked for: audio has another rate, or ends with this one."""
         found = self._status.read()
         if found is None:
             return False
         if found.sample_rate_hz not in (0, self._sounds.rate_hz):
             self._sounds.at_rate(found.sample_rate_hz)
+            return True
+        sound = self._state.model, self._state.cabinet
+        if self._audio_crashes.look(time.monotonic(), found.pid, found.state, sound) and self._safe is None:
+            self._become_safe("the sound process ended again and again with this sound")
             return True
         generation = self._sounds.generation
         if found.generation == generation:
@@ -449,7 +510,18 @@ class Panel:
             self._reported_failure = failed
             self.tell()
 
+    def _become_safe(self, why: str) -> None:
+        self._safe, self._before_safe = why, self._before_safe or self._state
+        self._state = safe_state(self._state, self.library.models(), self.library.cabinets())
+        self._moment = Moment()
+        self._match_db = 0.0
+        self._message = (
+            f"Safe mode: {why}. The factory sound plays, and nothing of yours was changed: "
+            "choose a preset to go on as before"
+        )
+
     def _note_change(self) -> None:
+        self._safe = self._before_safe = None
         now = time.monotonic()
         if self._changed_at is None:
             self._unsaved_since = now

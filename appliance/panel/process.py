@@ -12,6 +12,7 @@ from appliance import paths
 from appliance.bridge.server import PanelServer
 from appliance.library.store import Library
 from appliance.notify import Notifier
+from appliance.panel.crash_guard import SHORT_LIFE_S, PanelStarts
 from appliance.panel.hands_service import HandsBackend, HandsService
 from appliance.panel.panel import Panel
 
@@ -32,6 +33,8 @@ def run() -> None:
     runtime, data = paths.runtime_dir(), paths.data_dir()
     runtime.mkdir(parents=True, exist_ok=True, mode=0o750)
     with PanelServer(paths.panel_socket()) as server:  # first, because it refuses a second panel
+        starts = PanelStarts(runtime / "starts.json")
+        fell_again = starts.begin(data / "state.json")
         library = Library(data)
         for note in library.notes:
             log.warning("%s", note)
@@ -42,7 +45,9 @@ def run() -> None:
             status=paths.status_file(),
             patches=runtime / "patches",
             tap=paths.tap_file(),
+            safe="the pedal ended within seconds again and again" if fell_again else None,
         )
+        steady_s = time.monotonic() + SHORT_LIFE_S
         hands = HandsService(panel.performer, panel.say, data / "controls.json")
         server.start(HandsBackend(panel, hands))
         hands.start()
@@ -56,14 +61,17 @@ def run() -> None:
         levels.start()
         log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
         while not stop.wait(_TICK_S):
-            panel.tick(time.monotonic())
+            panel.tick(now_s := time.monotonic())
             hands.save()
             notifier.alive()
+            if now_s > steady_s:
+                starts.settled()
         notifier.stopping()
         log.info("stopping")
         hands.close()
         ahead.join(timeout=2.0)
     panel.close()
+    starts.settled()
 
 
 def _prepare_ahead(panel: Panel, stop: threading.Event) -> None:

@@ -7,7 +7,7 @@ import threading
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from appliance.web import answers, bundle, control, controls, listen, live, page, performing, safety, upload
+from appliance.web import answers, box, bundle, control, controls, listen, live, page, performing, safety, upload
 from appliance.web.hub import Hub
 from appliance.web.settings import MAX_LISTENERS, MAX_UPLOAD_BYTES, WebSettings
 
@@ -26,6 +26,6 @@ def create_app(settings: WebSettings | None = None) -> Flask:
         app.json.sort_keys = False  # the order of the box, as it is wired
     safety.register(app)
     answers.register(app)
-    for area in (page, control, performing, controls, live, upload, listen):
+    for area in (page, control, performing, controls, box, live, upload, listen):
         app.register_blueprint(area.blueprint)
     return app

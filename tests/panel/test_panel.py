@@ -47,6 +47,7 @@ def test_the_state_has_the_fields_the_table_of_commands_names(bench: Bench) -> N
         "gate_threshold_db", "level_db", "oversample", "knobs", "models", "cabinets", "message", "preset", "edited",
         "place", "bass_db", "middle_db", "treble_db", "boost_db", "tuner_reference_hz", "tuner_tuning", "tuner_mutes",
         "boost", "compare", "tuner", "scene", "bank_size", "tonight", "presets", "setlists", "riff", "riff_words",
+        "leaving", "safe",
     }  # fmt: skip
     assert set(bench.state["models"][0]) == {
         "id", "name", "file_name", "format", "architecture", "sample_rate_hz", "knobs", "loudness_db", "esr",
