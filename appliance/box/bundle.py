@@ -82,12 +82,12 @@ class Bundle:
         self.key = key
         self._stream = stream
 
-    def verify(self, told: Callable[[float], None] = lambda share: None) -> None:
+    def verify(self, told: Callable[[float], object] = lambda share: None) -> None:
         """Read all of it. `told` gets 0…1. Raises BadBundle, which names the damaged file."""
         self._go_through(lambda file: None, told)
 
     def unpack(
-        self, folder: Path, wanted: Collection[BundleFile], told: Callable[[float], None] = lambda share: None
+        self, folder: Path, wanted: Collection[BundleFile], told: Callable[[float], object] = lambda share: None
     ) -> list[Path]:
         """Copy some of the wheels into `folder`, each checked while it is copied; the copies, in order.
 
@@ -114,7 +114,7 @@ class Bundle:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _go_through(self, target: Callable[[BundleFile], Path | None], told: Callable[[float], None]) -> None:
+    def _go_through(self, target: Callable[[BundleFile], Path | None], told: Callable[[float], object]) -> None:
         self._stream.seek(0)
         found = plain_tar.members(self._stream)
         total = max(1, sum(file.size_bytes for file in self.manifest.files))

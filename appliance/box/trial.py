@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from appliance import storage
-from appliance.box import versions, wishes
+from appliance.box import readonly, versions, wishes
 from appliance.box.health import Onlooker
 from appliance.box.judge import PLAYED_S, Judge, Look, Verdict
 from appliance.box.layout import Box
@@ -205,10 +205,13 @@ class Trial:
         return outcome
 
     def _set_up(self, version: str) -> None:
-        """Have a version lay its units down."""
+        """Have a version lay its units down: for now, and where the root is covered by memory, for the next start."""
         python = self._box.versions / version / "bin/python"
         command = [str(python), "-P", "-m", "appliance.box.setup", "--system-only", "--no-start", "--yes"]
-        self._run(command, timeout_s=_SETUP_TIMEOUT_S)
+        with readonly.writable_root(self._box.root, self._run) as own:
+            if own != self._box.root:
+                self._run([*command, "--root", str(own)], timeout_s=_SETUP_TIMEOUT_S)
+            self._run(command, timeout_s=_SETUP_TIMEOUT_S)
 
     def _restart(self) -> None:
         self._try(["systemctl", "daemon-reload"])
