@@ -72,7 +72,8 @@ def examine(path: Path, *, box: Box | None = None, force_older: bool = False, wh
 
     Raises BadBundle (unsigned, unknown key, damaged), TooLarge, StorageError.
     """
-    with open_bundle(path, trusted_keys()) as bundle:
+    box = box or Box()
+    with open_bundle(path, trusted_keys(box.root)) as bundle:
         if whole:
             bundle.verify()
         manifest = bundle.manifest
@@ -80,9 +81,8 @@ def examine(path: Path, *, box: Box | None = None, force_older: bool = False, wh
         try:
             check_age(manifest, appliance.__version__, force_older=force_older)
             files = fitting_wheels(manifest)
-            place = box or Box()
-            if place.opt.is_dir():
-                _make_room(place, files)
+            if box.opt.is_dir():
+                _make_room(box, files)
         except ApplianceError as error:
             refusal = str(error)
         return Offer(
@@ -114,7 +114,7 @@ def install(
     box = box or Box()
     with _alone(box):
         tell("Checking who signed it", 0.0)
-        with open_bundle(path, trusted_keys(), follow_links=follow_links) as bundle:
+        with open_bundle(path, trusted_keys(box.root), follow_links=follow_links) as bundle:
             check_age(bundle.manifest, appliance.__version__, force_older=force_older)
             name = f"{bundle.manifest.version}-{bundle.identity}"
             if name == versions.name_of(box.current):
@@ -171,10 +171,10 @@ def _make(bundle: Bundle, name: str, files: list[BundleFile], box: Box, tell: Te
 def _test(python: str, version: str, run: Run) -> None:
     """Raises BadBundle: it would not play."""
     try:
-        said = run([python, "-m", "appliance", "--version"], timeout_s=_TEST_TIMEOUT_S)
+        said = run([python, "-P", "-m", "appliance", "--version"], timeout_s=_TEST_TIMEOUT_S)
         if version not in said.split():
             raise BadBundle(f"the update says it is {said.strip()!r:.60}, not {version}: its maker made a mistake")
-        run([python, "-c", _SELF_TEST], timeout_s=_TEST_TIMEOUT_S)
+        run([python, "-P", "-c", _SELF_TEST], timeout_s=_TEST_TIMEOUT_S)
     except SystemRefused as error:
         raise BadBundle(f"the new version does not work on this box, so it is not put in: {error}") from error
 
