@@ -11,6 +11,7 @@ import sys
 import click
 
 from appliance import __version__
+from appliance.commands.backup import backup, restore
 from appliance.commands.bench import bench
 from appliance.commands.capture import data_command, signal_command
 from appliance.commands.export import export
@@ -55,5 +56,5 @@ for _command in (
     *(signal_command, data_command, train, report, export, bench),
 ):
     cli.add_command(_command)
-for _command in (update, bundle):
+for _command in (update, bundle, backup, restore):
     cli.add_command(_command)
