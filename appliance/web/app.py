@@ -7,7 +7,21 @@ import threading
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from appliance.web import answers, box, bundle, control, controls, listen, live, page, performing, safety, upload
+from appliance.web import (
+    answers,
+    box,
+    bundle,
+    control,
+    controls,
+    listen,
+    live,
+    page,
+    performing,
+    safety,
+    transfer,
+    updates,
+    upload,
+)
 from appliance.web.hub import Hub
 from appliance.web.settings import MAX_LISTENERS, MAX_UPLOAD_BYTES, WebSettings
 
@@ -20,12 +34,13 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.config["PEDAL"] = settings
     app.config["BUNDLE"] = bundle.load(settings.assets / "static")
     app.config["HUB"] = Hub(settings)
+    app.config["TRANSFERS"] = transfer.Transfers(settings.inbox)
     app.config["LISTENERS"] = threading.BoundedSemaphore(MAX_LISTENERS)
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES
     if isinstance(app.json, DefaultJSONProvider):
         app.json.sort_keys = False  # the order of the box, as it is wired
     safety.register(app)
     answers.register(app)
-    for area in (page, control, performing, controls, box, live, upload, listen):
+    for area in (page, control, performing, controls, box, live, upload, listen, transfer, updates):
         app.register_blueprint(area.blueprint)
     return app
