@@ -23,6 +23,7 @@ from appliance import paths
 from appliance.box import wishes
 from appliance.box.layout import Box
 from appliance.errors import ApplianceError, BadBundle, BadRequest, NotAllowed
+from appliance.library.sandbox import environment
 
 if TYPE_CHECKING:
     from appliance.panel.panel import Panel
@@ -166,7 +167,13 @@ def _offer(path: str) -> dict[str, Any]:
     command = [sys.executable, "-P", "-m", "appliance", "update", "--check", "--json", path]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_CHECK_TIMEOUT_S, check=False, text=True
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_CHECK_TIMEOUT_S,
+            check=False,
+            text=True,
         )
     except (subprocess.TimeoutExpired, OSError, ValueError) as error:
         raise BadBundle(f"{Path(path).name} could not be looked at: {error}") from error
