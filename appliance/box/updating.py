@@ -171,10 +171,10 @@ def _make(bundle: Bundle, name: str, files: list[BundleFile], box: Box, tell: Te
 def _test(python: str, version: str, run: Run) -> None:
     """Raises BadBundle: it would not play."""
     try:
-        said = run([python, "-P", "-m", "appliance", "--version"], timeout_s=_TEST_TIMEOUT_S)
+        said = run([python, "-I", "-m", "appliance", "--version"], timeout_s=_TEST_TIMEOUT_S)
         if version not in said.split():
             raise BadBundle(f"the update says it is {said.strip()!r:.60}, not {version}: its maker made a mistake")
-        run([python, "-P", "-c", _SELF_TEST], timeout_s=_TEST_TIMEOUT_S)
+        run([python, "-I", "-c", _SELF_TEST], timeout_s=_TEST_TIMEOUT_S)
     except SystemRefused as error:
         raise BadBundle(f"the new version does not work on this box, so it is not put in: {error}") from error
 

@@ -75,9 +75,19 @@ def make(
         box.versions.mkdir(parents=True, exist_ok=True)
         python = getattr(sys, "_base_executable", sys.executable)
         run([python, "-m", "venv", str(folder)], timeout_s=_MAKE_TIMEOUT_S)
-        pip = [str(folder / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
+        # -I: the installer was found through PYTHONPATH, which leads to a checkout without the compiled part.
+        pip = [
+            str(folder / "bin/python"),
+            "-I",
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--no-input",
+            "-q",
+            "install",
+        ]
         run(["env", *environment, *pip, *pip_arguments], timeout_s=_MAKE_TIMEOUT_S)
-        run([str(folder / "bin/python"), "-P", "-c", "import appliance.engine._native"])
+        run([str(folder / "bin/python"), "-I", "-c", "import appliance.engine._native"])
         test(str(folder / "bin/python"))
         run(["sync", "-f", str(folder)], timeout_s=300.0)
         (folder / _COMPLETE).touch()

@@ -9,8 +9,10 @@ import pytest
 
 from appliance import paths
 from appliance.box import __main__ as box
-from appliance.box import power, wishes
+from appliance.box import boot, power, wishes
+from appliance.box.hats import HATS
 from appliance.errors import SystemRefused
+from appliance.panel import wiring_file
 
 
 @pytest.mark.parametrize(("wish", "verb"), [("poweroff", "poweroff"), ("restart", "reboot")])
@@ -44,3 +46,11 @@ def test_what_systemd_refuses_reaches_the_player(tmp_path: Path, monkeypatch: py
     found = wishes.answer("poweroff")
     assert found is not None
     assert (found.status, "inhibitor" in found.words) == ("refused", True)
+
+
+def test_the_power_button_has_a_pin_that_nothing_else_has() -> None:
+    wired = frozenset(switch.pin for switch in wiring_file.load(None).switches.values())
+    for hat in (None, *HATS):
+        assert boot.POWER_BUTTON in boot.config_lines(hat, wired)  # the plan as it is leaves it free, with every HAT
+        assert boot.POWER_BUTTON_PIN not in (hat.pins if hat else ())
+    assert boot.POWER_BUTTON not in boot.config_lines(None, wired | {boot.POWER_BUTTON_PIN})
