@@ -29,7 +29,7 @@ _LONGEST_PATH = 1000
 
 
 def ask(arguments: Mapping[str, Any], run: Callable[..., str] = run_program, file: Path = REQUEST) -> Answer:
-    """Fulfil the wish `update` {do: "install", path, force_older?} or {do: "back"}: have the unit begin.
+    """Fulfil the wish `update` {do: "install", path} or {do: "back"}: have the unit begin.
 
     Raises BadRequest, StorageError, SystemRefused.
     """
@@ -42,10 +42,10 @@ def _checked(arguments: Mapping[str, Any]) -> dict[str, Any]:
     match dict(arguments):
         case {"do": "back", **rest} if not rest:
             return {"do": "back"}
-        case {"do": "install", "path": str(path), **rest} if set(rest) <= {"force_older"}:
+        case {"do": "install", "path": str(path), **rest} if not rest:
             if not path.startswith("/") or "\0" in path or len(path) > _LONGEST_PATH:
                 raise BadRequest("an update is a file by its whole path")
-            return {"do": "install", "path": path, "force_older": rest.get("force_older") is True}
+            return {"do": "install", "path": path}  # never an older version: that takes root at the command line
     raise BadRequest('update takes do: "install" with a path, or do: "back"')
 
 
@@ -58,7 +58,6 @@ def carry_out(request: Mapping[str, Any]) -> None:
         name = updating.install(
             Path(request["path"]),
             tell=lambda words, share: tell("working", f"{words}.", share),
-            force_older=request["force_older"],
             follow_links=False,
         )
         log.info("%s is made; its trial begins", name)

@@ -42,7 +42,7 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | box              |                                                    | box               |
 | update           |                                                    | update            |
 | update           | do ("check"), path of a bundle: what it is, after seconds | update ({"offer": …}) |
-| update           | do ("install", "back"), path, force_older: begins; on the way see update    | update |
+| update           | do ("install" with path, "back"): begins; on the way see update | update |
 | backup           |                                                    | backup ({"restoring": …}) |
 | backup           | do ("write"): a pipe to read it from               | backup ({"pipe", "name"}) |
 | backup           | do ("check", "restore"), path, replace: the panel starts anew when restored | backup |

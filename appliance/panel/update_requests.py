@@ -71,8 +71,8 @@ class UpdateRequests:
         match dict(fields):
             case {"do": "check", "path": str(path), **rest} if not rest:
                 return {"update": {"offer": _offer(path)}}
-            case {"do": "install", "path": str(path), **rest} if set(rest) <= {"force_older"}:
-                wishes.wish("update", do="install", path=path, force_older=rest.get("force_older") is True)
+            case {"do": "install", "path": str(path), **rest} if not rest:
+                wishes.wish("update", do="install", path=path)
             case {"do": "back", **rest} if not rest:
                 wishes.wish("update", do="back")
             case {**rest} if rest:

@@ -47,8 +47,8 @@ def check() -> Response:
 def install() -> Response:
     """Begin to install it. Answers at once; `GET /update` tells how it goes."""
     body = body_of()
-    only(body, "transfer", "force_older")
-    return ok(ask_panel("update", do="install", path=sent_file(body), force_older=_flag(body, "force_older")))
+    only(body, "transfer")
+    return ok(ask_panel("update", do="install", path=sent_file(body)))
 
 
 @blueprint.post("/update/back")

@@ -222,7 +222,7 @@ def test_the_wish_becomes_a_request_that_only_root_reads_and_a_unit_that_begins(
     file = tmp_path / "request.json"
     answer = update_service.ask({"do": "install", "path": "/x/a.whl-bundle"}, run, file)
     assert answer.status == "working"
-    assert json.loads(file.read_text()) == {"do": "install", "path": "/x/a.whl-bundle", "force_older": False}
+    assert json.loads(file.read_text()) == {"do": "install", "path": "/x/a.whl-bundle"}
     assert file.stat().st_mode & 0o777 == 0o600
     assert asked == [["systemctl", "start", "--no-block", update_service.UNIT]]
 
@@ -238,6 +238,7 @@ def test_the_wish_becomes_a_request_that_only_root_reads_and_a_unit_that_begins(
         {"do": "install", "path": "/a\0b"},
         {"do": "install", "path": "/" + "a" * 2000},
         {"do": "install", "path": "/a", "root": "/"},
+        {"do": "install", "path": "/a", "force_older": True},
         {"do": "back", "path": "/a"},
     ],
 )

@@ -59,7 +59,7 @@ def test_on_a_pc_there_is_no_update_and_the_words_say_so(bench: Bench) -> None:
 @pytest.mark.usefixtures("root")
 def test_what_root_is_to_do_is_wished_for_and_no_more(bench: Bench) -> None:
     bench.ask("update", do="install", path="/inbox/a.whl-bundle")
-    assert wished() == {"do": "install", "path": "/inbox/a.whl-bundle", "force_older": False}
+    assert wished() == {"do": "install", "path": "/inbox/a.whl-bundle"}
     bench.ask("update", do="back")
     assert wished() == {"do": "back"}
     for wrong in (
@@ -68,6 +68,7 @@ def test_what_root_is_to_do_is_wished_for_and_no_more(bench: Bench) -> None:
         {"path": "/x"},
         {"do": "back", "path": "/x"},
         {"do": "check", "path": 3},
+        {"do": "install", "path": "/x", "force_older": True},
     ):
         with pytest.raises(BadRequest):
             bench.ask("update", **wrong)

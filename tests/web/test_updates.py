@@ -70,8 +70,7 @@ def test_a_file_comes_in_pieces_and_a_lost_or_repeated_one_does_no_harm(
 @pytest.mark.parametrize(
     ("path", "body", "wanted"),
     [
-        ("update/install", {}, {"request": "update", "do": "install", "force_older": False}),
-        ("update/install", {"force_older": True}, {"request": "update", "do": "install", "force_older": True}),
+        ("update/install", {}, {"request": "update", "do": "install"}),
         ("restore/check", {}, {"request": "backup", "do": "check"}),
         ("restore", {}, {"request": "backup", "do": "restore", "replace": False}),
         ("restore", {"replace": True}, {"request": "backup", "do": "restore", "replace": True}),
@@ -99,6 +98,7 @@ def test_what_is_to_happen_reaches_the_panel_with_the_file(
         ("update/check", {}),
         ("update/check", {"path": "/etc/passwd"}),
         ("update/install", {"transfer": 7}),
+        ("update/install", {"force_older": True}),
         ("update/back", {"to": "0.0.1"}),
         ("restore", {"transfer": "x" * 500}),
     ],
