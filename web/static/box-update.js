@@ -179,6 +179,7 @@ export function updateInBox(toast) {
     draw();
     look();
   });
+  byId("backup-get").href = "/api/backup";
   byId("backup-get").addEventListener("click", (event) => busy && event.preventDefault());
 
   return {
