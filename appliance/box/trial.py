@@ -46,7 +46,8 @@ Run = Callable[..., str]
 
 @dataclass(frozen=True)
 class Record:
-    """A trial. `phase`: what is done already: "begun", "swapped", "set up" or "going back" (then `words` says why).
+    """A trial. `phase`: what is done already: "begun", "swapped", "set up", "running" or "going back" (then
+    `words` says why).
 
     `before`: the version to go back to until now. `was`: a `Look` at the pedal under the old version, as JSON.
     """
@@ -139,7 +140,6 @@ class Trial:
             return self._go_back(record, record.words)
         if record.attempts >= MOST_ATTEMPTS:
             return self._go_back(record, "the power went, twice, before it had played for a minute")
-        is_first = record.attempts == 0
         record = self._keep(record, attempts=record.attempts + 1)
         try:
             if record.phase == "begun":
@@ -149,9 +149,9 @@ class Trial:
             if record.phase == "swapped":
                 self._set_up(record.new)
                 record = self._keep(record, phase="set up")
-                is_first = True
-            if is_first:
+            if record.phase == "set up":
                 self._restart()
+                record = self._keep(record, phase="running")
             verdict = self._watch(record)
         except ApplianceError as error:
             if isinstance(error, StorageError):
