@@ -11,6 +11,7 @@ import sys
 import click
 
 from appliance import __version__
+from appliance.commands.backup import backup, restore
 from appliance.commands.bench import bench
 from appliance.commands.capture import data_command, signal_command
 from appliance.commands.export import export
@@ -22,6 +23,7 @@ from appliance.commands.play import devices, import_, inspect, render, run
 from appliance.commands.power import readonly
 from appliance.commands.report import report
 from appliance.commands.train import train
+from appliance.commands.update import bundle, update
 from appliance.errors import ApplianceError, ExitCode
 
 
@@ -54,4 +56,6 @@ for _command in (
     *(run, render, inspect, import_, devices, preflight, panel, readonly, card),
     *(signal_command, data_command, train, report, export, bench),
 ):
+    cli.add_command(_command)
+for _command in (update, bundle, backup, restore):
     cli.add_command(_command)

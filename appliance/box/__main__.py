@@ -18,7 +18,7 @@ Handler = Callable[[Mapping[str, Any]], Answer]
 
 def handlers() -> dict[str, Handler]:
     """Everything that may be wished for, by its name."""
-    return {"poweroff": _power_off, "restart": _restart, "network": _network}
+    return {"poweroff": _power_off, "restart": _restart, "network": _network, "update": _update}
 
 
 def _power_off(arguments: Mapping[str, Any]) -> Answer:
@@ -37,6 +37,12 @@ def _network(arguments: Mapping[str, Any]) -> Answer:
     from appliance.box.network_wishes import fulfil
 
     return fulfil(arguments)
+
+
+def _update(arguments: Mapping[str, Any]) -> Answer:
+    from appliance.box import update_service
+
+    return update_service.ask(arguments)
 
 
 def fulfil(wish: Wish) -> Answer:

@@ -76,6 +76,7 @@ def install(options: argparse.Namespace, box: Box) -> str:
         or options.channel is not None,
         with_version=not options.system_only and box.is_this_system,
         country=options.country,
+        with_start=not options.no_start,
     )
     if options.country is None and choices.somebody_is_there() and not options.yes and not options.dry_run:
         known = network_setup.country_of(box)
@@ -134,6 +135,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--uninstall", action="store_true", help="take everything away again but presets, models and settings")
     add("--purge", action="store_true", help="with --uninstall: those too, and the users")
     add("--root", type=Path, default=Path("/"), metavar="DIR", help="lay the files into a tree (for making images)")
+    add("--no-start", action="store_true", help="with --system-only: start nothing; what plays goes on as it is")
     add("--system-only", action="store_true", help="units and settings alone; the version is there already")
     options = parser.parse_args(arguments)
     if options.period is not None and not 16 <= options.period <= 1024:

@@ -55,6 +55,7 @@ class Wanted:
     settings_named: bool  # the command line named some: they replace those in /etc/appliance
     with_version: bool
     country: str | None = None  # for the radio; None: as it is
+    with_start: bool = True
     changed: set[str] = field(default_factory=set)  # "version", "files", "settings"
     reboot: bool = False
 
@@ -184,6 +185,8 @@ def units(wanted: Wanted) -> Changes:
         return
     if "files" in wanted.changed:
         yield Change("let systemd, udev and the kernel read their new settings", services.reload)
+    if not wanted.with_start:
+        return
     if wanted.changed:
         yield Change("start the pedal", services.restart)
     elif not services.are_up():

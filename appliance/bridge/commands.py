@@ -40,6 +40,12 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | unlearn          | message (such as "cc 11")                          | controls          |
 | sim              | of a simulated box: switch and down (bool), pot and level (0…1), encoder and clicks | controls |
 | box              |                                                    | box               |
+| update           |                                                    | update            |
+| update           | do ("check"), path of a bundle: what it is, after seconds | update ({"offer": …}) |
+| update           | do ("install" with path, "back"): begins; on the way see update | update |
+| backup           |                                                    | backup ({"restoring": …}) |
+| backup           | do ("write"): a pipe to read it from               | backup ({"pipe", "name"}) |
+| backup           | do ("check", "restore"), path, replace: the panel starts anew when restored | backup |
 | power            | do ("off", "restart"): the sound fades, all is saved, then it happens       | state             |
 | network          |                                                    | network          |
 | network          | do (box/network_wishes.py) and what goes with it: asked of root, told later    | network          |
@@ -85,6 +91,13 @@ report = {                              # what box/network.py tells; null: there
   "told": null | "what went wrong, in words", "busy": null | "Joining …"
 }
 
+update = {"installed": bool, "running": "0.1.0", "current": "0.1.0-9f2c…" | null, "previous": … | null,
+          "on_trial": bool,
+          "answer": null | {"status": "working" | "done" | "refused" | "failed", "words", "share": 0…1},
+          "outcome": null | {"result": "stays" | "went back", "words", "version", "when"},   # of the last trial
+          "offer": {"name", "version", "made", "notes", "signed_by", "running", "size_bytes", "refusal": null | "…"}}
+backup = {"restoring": null | {"status": "working" | "refused" | "failed", "words", "share"}, "pipe", "name",
+          "made", "version", "models", "cabinets", "presets", "setlists", "pots": counts, "wiring": bool}
 box = {"installed": bool, "missing": null | "why it is none, and what to do"}
 
 preflight = {"go": true, "words": "Go: all 5 presets …", "rate_hz": 48000, "period_frames": 64,

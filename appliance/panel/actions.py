@@ -57,6 +57,7 @@ class Condition(enum.Enum):
     """What the box as a whole does, for its LEDs."""
 
     PLAYING = "playing"
+    UPDATING = "updating"  # a new version is being made or tried
     SAFE = "safe"  # the factory sound plays instead of what was saved
     LEAVING = "leaving"  # it is being switched off
 

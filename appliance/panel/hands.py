@@ -237,6 +237,8 @@ class Hands:
             return lamps.held_for(now_s)
         if teaching:
             return lamps.learning(now_s)
+        if condition is Condition.UPDATING:
+            return lamps.updating(now_s, on)
         return lamps.in_safe_mode(now_s, on) if condition is Condition.SAFE else on
 
     # ---- what is said ----

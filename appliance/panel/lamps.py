@@ -11,6 +11,8 @@ _LEAVE_HZ = 1.0
 _HELD_HZ = 5.0
 _SAFE_EVERY_S = 2.0
 _SAFE_FLASH_S = 0.12
+_UPDATE_EVERY_S = 0.5
+_UPDATE_FLASH_S = 0.06
 
 
 class Lamp:
@@ -78,6 +80,11 @@ def held_for(now_s: float) -> bool:
 def in_safe_mode(now_s: float, on: bool) -> bool:
     """One LED in safe mode: what it shows, turned over for a moment every two seconds."""
     return on != (now_s % _SAFE_EVERY_S < _SAFE_FLASH_S)
+
+
+def updating(now_s: float, on: bool) -> bool:
+    """One LED while a new version is made or tried: what it shows, turned over twice a second for a moment."""
+    return on != (now_s % _UPDATE_EVERY_S < _UPDATE_FLASH_S)
 
 
 def _blinking(now_s: float, hz: float) -> bool:

@@ -42,6 +42,7 @@ from appliance.panel.state import LiveState, Moment, from_json, knob_positions, 
 from appliance.panel.system_requests import SystemRequests
 from appliance.panel.telling import state_of
 from appliance.panel.tuner import Reading, Tuner
+from appliance.panel.update_requests import UpdateRequests
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Panel:
         self._preset_requests = PresetRequests(self)
         self._system_requests = SystemRequests(self)
         self.network = NetworkRequests(state_file.with_name("phones.json"))
+        self.updates = UpdateRequests(self)
         self.leaving = Leaving()
         loaded = storage.load_json(state_file, STATE_SCHEMA)
         self._state = from_json(loaded.content)
@@ -126,6 +128,7 @@ class Panel:
             **self._preset_requests.handlers,
             **self._system_requests.handlers,
             **self.network.handlers,
+            **self.updates.handlers,
         }
         handler = handlers.get(request["request"])
         if handler is None:

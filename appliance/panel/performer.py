@@ -117,6 +117,8 @@ class PanelPerformer:
         """See `actions.Whole`."""
         if self._panel.leaving.going is not None:
             return Condition.LEAVING
+        if self._panel.updates.working:
+            return Condition.UPDATING
         return Condition.PLAYING if self._panel.safe is None else Condition.SAFE
 
     def lit(self, action: Action) -> bool | None:

@@ -12,6 +12,7 @@ from appliance import paths
 from appliance.bridge.server import PanelServer
 from appliance.library.store import Library
 from appliance.notify import Notifier
+from appliance.panel import restore_journal
 from appliance.panel.crash_guard import SHORT_LIFE_S, PanelStarts
 from appliance.panel.hands_service import HandsBackend, HandsService
 from appliance.panel.panel import Panel
@@ -33,6 +34,7 @@ def run() -> None:
     runtime, data = paths.runtime_dir(), paths.data_dir()
     runtime.mkdir(parents=True, exist_ok=True, mode=0o750)
     with PanelServer(paths.panel_socket()) as server:  # first, because it refuses a second panel
+        restored = restore_journal.finish(data)
         starts = PanelStarts(runtime / "starts.json")
         fell_again = starts.begin(data / "state.json")
         library = Library(data)
@@ -61,8 +63,11 @@ def run() -> None:
         levels = threading.Thread(target=_level_presets, args=(panel, stop), name="panel-levels", daemon=True)
         levels.start()
         log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
-        while not stop.wait(_TICK_S):
+        if restored is not None:
+            panel.say(restored)
+        while not (stop.wait(_TICK_S) or panel.updates.afresh.is_set()):
             panel.tick(now_s := time.monotonic())
+            panel.updates.look(now_s)
             hands.save()
             notifier.alive()
             if now_s > steady_s:

@@ -20,6 +20,8 @@ from appliance.web import (
     page,
     performing,
     safety,
+    transfer,
+    updates,
     upload,
 )
 from appliance.web.hub import Hub
@@ -34,6 +36,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.config["PEDAL"] = settings
     app.config["BUNDLE"] = bundle.load(settings.assets / "static")
     app.config["HUB"] = Hub(settings)
+    app.config["TRANSFERS"] = transfer.Transfers(settings.inbox)
     app.config["LISTENERS"] = threading.BoundedSemaphore(MAX_LISTENERS)
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES
     if isinstance(app.json, DefaultJSONProvider):
@@ -41,6 +44,6 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     captive.register(app)
     safety.register(app)
     answers.register(app)
-    for area in (page, control, performing, controls, box, network, live, upload, listen):
+    for area in (page, control, performing, controls, box, network, live, upload, listen, transfer, updates):
         app.register_blueprint(area.blueprint)
     return app

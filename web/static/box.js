@@ -3,10 +3,11 @@
 import { ask } from "./link.js";
 import { networkInBox } from "./box-network.js";
 import { powerInBox } from "./box-power.js";
+import { updateInBox } from "./box-update.js";
 
 const byId = (id) => document.getElementById(id);
 // What a part is: part(toast) → { open(box), close() }, both optional. `box`: the answer of /api/box.
-const PARTS = [powerInBox, networkInBox];
+const PARTS = [powerInBox, networkInBox, updateInBox];
 
 /** `toast(words)` tells. Returns {state(state), lost()}: words for the banner while the line is gone, if we know why. */
 export function boxOnPage(toast) {
