@@ -67,17 +67,8 @@ def make(box: Box, name: str, pip_arguments: Sequence[str], environment: Sequenc
         python = getattr(sys, "_base_executable", sys.executable)
         run([python, "-m", "venv", str(folder)], timeout_s=_MAKE_TIMEOUT_S)
         # -I: the installer was found through PYTHONPATH, which leads to a checkout without the compiled part.
-        pip = [
-            str(folder / "bin/python"),
-            "-I",
-            "-m",
-            "pip",
-            "--disable-pip-version-check",
-            "--no-input",
-            "-q",
-            "install",
-        ]
-        run(["env", *environment, *pip, *pip_arguments], timeout_s=_MAKE_TIMEOUT_S)
+        pip = [str(folder / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "-q"]
+        run(["env", *environment, *pip, "install", *pip_arguments], timeout_s=_MAKE_TIMEOUT_S)
         run([str(folder / "bin/python"), "-I", "-c", "import appliance.engine._native"])
         run(["sync", "-f", str(folder)], timeout_s=300.0)
         (folder / _COMPLETE).touch()
