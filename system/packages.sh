@@ -12,7 +12,11 @@ for purpose in "$@"; do
   case "$purpose" in
     build) packages="$packages g++ python3-dev python3-venv" ;;
     box) packages="$packages python3-venv alsa-utils" ;;
-    pi) packages="$packages libasound2-dev" ;;
+    pi)
+      packages="$packages libasound2-dev"
+      # lgpio has no wheel above Python 3.12 and is built with it.
+      ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null || packages="$packages swig"
+      ;;
     test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium" ;;
     arm) packages="$packages cmake g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
     estimate) packages="$packages g++ llvm-19" ;;
