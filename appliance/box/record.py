@@ -39,5 +39,11 @@ def load(path: Path) -> Record:
 
 
 def save(path: Path, record: Record) -> None:
-    """Replace the record, all or nothing. Raises StorageError."""
-    storage.save(path, (json.dumps(asdict(record), indent=1) + "\n").encode())
+    """Replace the record, all or nothing, unless it says that already. Raises StorageError."""
+    data = (json.dumps(asdict(record), indent=1) + "\n").encode()
+    try:
+        if path.read_bytes() == data:
+            return
+    except OSError:
+        pass
+    storage.save(path, data)

@@ -224,7 +224,8 @@ def _source(wanted: Wanted) -> tuple[str, list[str], list[str]]:
     compilers = max(1, min(wanted.host.cores, _memory_kib() // _LEAST_MEMORY_PER_COMPILER_KIB))
     pip = ["-c", str(checkout / "constraints.txt"), f"{checkout}[{extras}]"]
     name = versions.name_for_checkout(checkout, appliance.__version__)
-    return name, pip, [f"CMAKE_BUILD_PARALLEL_LEVEL={compilers}"]
+    # PYPI: where lgpio has no wheel and is built here, with its library inside, as its wheels have it.
+    return name, pip, [f"CMAKE_BUILD_PARALLEL_LEVEL={compilers}", "PYPI=1"]
 
 
 def _memory_kib() -> int:

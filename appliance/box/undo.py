@@ -54,7 +54,7 @@ def _purge(box: Box, record: Record) -> Changes:
         if f"\n{user}:" in f"\n{users}":
             yield Change(f"remove the user {user}", partial(run, ["userdel", *tree, user]))
     listed = (box.root / "etc/group").read_text() if (box.root / "etc/group").is_file() else ""
-    groups = [group for group in sorted({*record.groups, _GROUP}) if f"\n{group}:" in f"\n{listed}"]
+    groups = [group for group in sorted({*record.groups, *_USERS, _GROUP}) if f"\n{group}:" in f"\n{listed}"]
     if groups:
         yield Change(f"remove the groups {', '.join(groups)}", partial(_remove_groups, tree, groups))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,18 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="making users in a tre
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A Raspberry Pi OS, as far as the installer looks."""
-    root = tmp_path / "root"
+def root() -> Iterator[Path]:
+    """A Raspberry Pi OS, as far as the installer looks; in memory, because every step is synced."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield _system(Path(folder) / "root")
+
+
+def _system(root: Path) -> Path:
     for path, content in {
         "etc/os-release": b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+        "etc/hostname": b"raspberrypi\n",
+        "etc/hosts": b"127.0.0.1\tlocalhost\n127.0.1.1\traspberrypi\n",
         "etc/passwd": b"root:x:0:0:root:/root:/bin/bash\n",
         "etc/group": b"root:x:0:\naudio:x:29:\ndialout:x:20:\n",
         "boot/firmware/config.txt": CONFIG,
@@ -173,7 +181,7 @@ def test_a_file_that_a_later_version_no_longer_has_is_removed(
     assert install()[1].endswith(NOTHING)
 
 
-@pytest.mark.parametrize("after", [0, 1, 2, 7, 8, 21, 40, 45])
+@pytest.mark.parametrize("after", [0, 1, 8, 21, 45])
 def test_cut_off_anywhere_it_goes_on_the_next_time_and_can_be_undone(
     root: Path, install: Install, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:

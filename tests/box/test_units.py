@@ -50,6 +50,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         python = root / "opt/appliance" / version / "bin/python"
         python.parent.mkdir(parents=True)
         shutil.copy("/bin/true", python)
+    (root / "bin").mkdir()
+    shutil.copy("/bin/true", root / "bin/kill")
     for helper in (path for path in (UNITS.parents[2] / "lib").rglob("*") if path.is_file()):
         target = root / "usr/lib" / helper.relative_to(UNITS.parents[2] / "lib")
         if not target.exists():

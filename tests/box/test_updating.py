@@ -26,7 +26,7 @@ PEDAL = {
     "appliance/__init__.py": "__version__ = '9.1'\n",
     "appliance/__main__.py": "print('appliance, version 9.1')\n",
     "appliance/engine/__init__.py": "",
-    "appliance/engine/_native.py": "",
+    "appliance/engine/_native.py": "class Pedal:\n    def __init__(self, rate_hz, period_frames): ...\n",
     "appliance/paths.py": "from pathlib import Path\n\ndef assets(name):\n    return Path(__file__).parent\n",
     "appliance/a.onnx": "x",
     "appliance/inspection.py": "def inspect_file(m):\n    return {'self_test': {'passed': m.suffix == '.onnx'}}\n",
