@@ -201,7 +201,7 @@ def test_the_audio_process_imports_nothing_but_what_plays(tmp_path: Path, card: 
     modules = {name.partition(".")[0] for name in found["modules"]}
     assert modules.isdisjoint(FORBIDDEN)
     own = {name for name in found["modules"] if name.startswith("appliance.") and name.count(".") == 1}
-    assert own == {f"appliance.{name}" for name in ("audio", "bridge", "engine", "errors", "paths")}
+    assert own == {f"appliance.{name}" for name in ("audio", "bridge", "engine", "errors", "notify", "paths")}
     assert ("alsaaudio" in modules) == (card != "--demo")
 
 
