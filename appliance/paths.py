@@ -31,6 +31,11 @@ def data_dir() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "appliance"
 
 
+def kept_dir() -> Path:
+    """The sound that played last, ready to be played (`bridge/kept_sound.py`). The panel writes, audio only reads."""
+    return data_dir() / "kept"
+
+
 def runtime_dir() -> Path:
     """Where the processes meet: shared memory and sockets, in memory only. $APPLIANCE_RUNTIME wins."""
     for variable in ("APPLIANCE_RUNTIME", "RUNTIME_DIRECTORY"):

@@ -24,6 +24,7 @@ from appliance.library.presets import Preset, PresetBook
 from appliance.library.setlists import SetLists
 from appliance.library.store import Library
 from appliance.panel.box_requests import BoxRequests, identity
+from appliance.panel.keeping import Lasting, SoundKeeper
 from appliance.panel.levelling import Levelling
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
@@ -49,7 +50,7 @@ class Panel:
     """
 
     def __init__(
-        self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path, tap: Path
+        self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path, tap: Path, kept: Path
     ) -> None:
         self.library = library
         self.presets = PresetBook(state_file.with_name("presets.json"))
@@ -70,6 +71,7 @@ class Panel:
         self.tuner = Tuner(tap)
         self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self.runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
+        self._keeper = SoundKeeper(kept, self._sounds, self.say)
         self.performer = PanelPerformer(self, status)
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
@@ -80,6 +82,9 @@ class Panel:
         self._match_db = self.levelling.match_db(self.preset)  # of the preset recalled last
         with self._changed:
             self._look_at_audio()
+            is_up = self._status.read() is not None
+            kept_db = self._keeper.take_over(self._sound_of(self._state), self._state.preset, audio_is_up=is_up)
+            self._match_db = self._match_db if kept_db is None else kept_db  # or the level would jump
             self._play()
 
     # ---- requests ----
@@ -226,6 +231,8 @@ class Panel:
         """Other presets are likely next, and watchers want to know."""
         self._ahead.set()
         self.levelling.wake()
+        with self._changed:
+            self._note_what_lasts()  # its name may be another
         self.tell()
 
     def level_presets(self, timeout_s: float, go_on: Callable[[], bool]) -> None:
@@ -295,6 +302,7 @@ class Panel:
             )
         if due:
             self.save()
+        self._keeper.work(now)
 
     def save(self) -> None:
         """Save the live state now, if it changed; not under the lock, since a memory card may take its time.
@@ -321,6 +329,7 @@ class Panel:
     def close(self) -> None:
         """Save and let go of the shared memory; the sound goes on as it is."""
         self.save()
+        self._keeper.keep(time.monotonic())
         self.tuner.switch(False)
         self.performer.close()
         self._sounds.close()
@@ -403,13 +412,31 @@ class Panel:
                 continue
 
     def _publish(self) -> None:
-        settings = self._settings_of(self.heard)
-        boost_db = self._state.boost_db if self._moment.boost else 0.0
         match_db = self._match_db if self._state.normalise else 0.0
+        boost_db = self._state.boost_db if self._moment.boost else 0.0
         mute = layout.Flag.MUTE if self._moment.tuner and self._state.tuner_mutes else layout.Flag(0)
+        settings = self._settings_of(self.heard)
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
+        self._note_what_lasts()
+
+    def _note_what_lasts(self) -> None:
+        preset, state, settings = self.preset, self._state, self._settings_of(self._state)
+        lasting = Lasting(
+            name=preset.name if preset is not None else self._model_name(),
+            preset=state.preset,
+            sound=self._sound_of(state),
+            settings=replace(settings, level_db=settings.level_db + (self._match_db if state.normalise else 0.0)),
+            match_db=self._match_db,
+        )
+        self._keeper.wants(lasting, time.monotonic())
+
+    def _model_name(self) -> str:
+        try:
+            return self.library.model(self._state.model).name if self._state.model else "no model"
+        except NotFound:
+            return "no model"
 
     def runs_at(self) -> tuple[int, int]:
         """Rate in Hz and frames of a period."""
@@ -428,6 +455,10 @@ class Panel:
         generation = self._sounds.generation
         if found.generation == generation:
             self._sounded = (self._state.model, self._state.cabinet)
+        if found.failed_generation == generation >= layout.KEPT_GENERATION:
+            self._sounds.play_anew()  # audio could not take it from where it is kept: hand it over as any other
+            self._play()
+            return False
         if found.failed_generation == generation and self._reported_failure != generation:
             reason = found.message or "the audio process gave no reason"
             self._message = f"This sound could not be loaded, the one before it plays on: {reason}"

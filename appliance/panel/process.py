@@ -42,6 +42,7 @@ def run() -> None:
             status=paths.status_file(),
             patches=runtime / "patches",
             tap=paths.tap_file(),
+            kept=paths.kept_dir(),
         )
         hands = HandsService(panel.performer, panel.say, data / "controls.json")
         server.start(HandsBackend(panel, hands))

@@ -179,7 +179,11 @@ def test_one_device_serves_both_directions_and_the_defaults_are_the_stage_values
     assert (options.format, options.core, options.wait) == (None, None, False)
 
 
-FORBIDDEN = {"numpy", "torch", "flask", "gpiozero", "soundfile", "onnxruntime", "onnx", "click", "soxr", "scipy"}
+FORBIDDEN = {"numpy", "torch", "flask", "gpiozero", "soundfile", "onnxruntime", "onnx", "click", "soxr", "scipy"} | {
+    "tempfile",
+    "random",
+    "logging",
+}
 IMPORTS = """
 import json, sys, threading, signal, os
 from appliance.audio import process

@@ -113,7 +113,7 @@ def test_the_process_imports_no_sound_and_no_training(pedal: ScriptedPedal) -> N
     """Rule of the borders: the web parses what strangers send, so it holds nothing else."""
     code = (
         "import sys, appliance.web.__main__; "
-        "print([m for m in ('torch','onnxruntime','alsaaudio','gpiozero','appliance.engine._native',"
+        "print([m for m in ('numpy','torch','onnxruntime','alsaaudio','gpiozero','appliance.engine._native',"
         "'appliance.formats.nam','appliance.library.store') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
