@@ -31,8 +31,8 @@ def put_lines(config: bytes, lines: Sequence[str]) -> bytes:
     found = _found(config)
     if not lines:
         return remove_lines(config)
-    looked_at = config if found is None else config[found[0] : found[1]]
-    end = b"\r\n" if b"\r\n" in looked_at else b"\n"  # a block that is there stays as it is, whatever came later
+    as_before = config if found is None else config[found[0] : found[1]]  # lines added behind the block change nothing
+    end = b"\r\n" if b"\r\n" in as_before else b"\n"
     inside = end.join((b"[all]", *(line.encode() for line in lines), _END))
     if found is not None:
         start, stop, joined = found
