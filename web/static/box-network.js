@@ -35,7 +35,7 @@ export function placeWords(network) {
 /** Where the page is: the address that works where the phone is, then the others. */
 export function pageWords(network) {
   const places = [...(network.name ? [network.name] : []), ...network.addresses];
-  return places.length ? `This page: ${places.map((place) => `http://${place}`).join(" or ")}` : "";
+  return places.length ? `This page: ${places.map((place) => `${location.protocol}//${place}`).join(" or ")}` : "";
 }
 
 export function networkInBox(toast) {
