@@ -7,8 +7,12 @@ boot=$tree/boot/firmware
 
 settings() {
   case "$packages" in
-    debian) kernel="kernel=vmlinuz
-initramfs initrd.img followkernel" ;;
+    debian)
+      kernel="kernel=vmlinuz
+initramfs initrd.img followkernel"
+      chmod -x "$tree/etc/kernel/postinst.d/z50-raspi-firmware" "$tree/etc/initramfs/post-update.d/z50-raspi-firmware"
+      install -m 755 "$(dirname "$0")/debian-boot" "$tree/etc/initramfs/post-update.d/pedal-boot"
+      ;;
     raspberrypi) kernel="auto_initramfs=1" ;;
   esac
   printf '# Settings of the firmware: https://www.raspberrypi.com/documentation/computers/config_txt.html\narm_64bit=1\n%s\n' \

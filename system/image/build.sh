@@ -128,7 +128,7 @@ echo pedal >"$tree/etc/hostname"
 printf '127.0.0.1\tlocalhost\n127.0.1.1\tpedal\n::1\tlocalhost ip6-localhost\n' >"$tree/etc/hosts"
 cat >"$tree/etc/fstab" <<TEXT
 LABEL=pedal-root  /               ext4  noatime,errors=remount-ro  0  1
-LABEL=PEDAL-BOOT  /boot/firmware  vfat  noatime,ro                 0  2
+LABEL=PEDAL-BOOT  /boot/firmware  vfat  noatime                    0  2
 TEXT
 : >"$tree/etc/machine-id"  # made at the first start
 rm -f "$tree"/etc/ssh/ssh_host_* "$tree/var/lib/dbus/machine-id" "$tree/var/lib/systemd/random-seed"
@@ -155,7 +155,7 @@ mcopy -i "$work/boot.img" -s -m "$boot"/* ::
 rm -rf "${boot:?}"/*
 mke2fs -q -t ext4 -L pedal-root -d "$tree" "$work/root.img" "${root_mb}M"
 mkdir "$work/empty"
-mke2fs -q -t ext4 -L appliance-data -m 1 -d "$work/empty" "$work/data.img" "${data_mb}M"
+mke2fs -q -t ext4 -b 4096 -J size=16 -L appliance-data -m 1 -d "$work/empty" "$work/data.img" "${data_mb}M"
 
 rm -f "$out"
 truncate -s $((1 + boot_mb + root_mb + data_mb))M "$out"
