@@ -18,6 +18,7 @@ from appliance import storage
 from appliance.bridge import layout
 from appliance.errors import BadModelFile, BadRequest, NotAllowed, NotFound, StorageError
 from appliance.panel import panel as panel_module
+from appliance.panel import state_file
 from tests.library_files import write_cabinet, write_linear
 from tests.panel.bench import Bench
 
@@ -191,7 +192,7 @@ def test_state_is_saved_when_it_has_settled_and_not_at_every_touch(bench: Bench)
     bench.panel.tick(touched + 0.1)
     assert not file.exists()
     bench.panel.tick(touched + 0.9)
-    assert storage.load_json(file, panel_module.STATE_SCHEMA).content["level_db"] == -1.0
+    assert storage.load_json(file, state_file.SCHEMA).content["level_db"] == -1.0
 
 
 def test_a_knob_that_never_rests_is_saved_all_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
