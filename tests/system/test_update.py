@@ -72,7 +72,7 @@ def stick(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_bundle(content / f"{who}.whl-bundle", folder / "wheels", load_private(folder / who), notes="Newer.")
     shutil.copy(folder / "maker.pub", content)
     image = folder / "stick.ext4"
-    command(["mkfs.ext4", "-q", "-d", content, image, str(_DISK_BYTES >> 10) + "k"])
+    command(["mkfs.ext4", "-q", "-L", "stick", "-d", content, image, str(_DISK_BYTES >> 10) + "k"])
     shutil.rmtree(folder / "wheels")
     return image
 
@@ -95,7 +95,7 @@ def in_order(machine: Machine) -> Iterator[None]:
 
 
 def mount(machine: Machine) -> None:
-    machine.run("mkdir -p /stick && mount -o ro /dev/vdb /stick")
+    machine.run("mkdir -p /stick && mount -o ro LABEL=stick /stick")
 
 
 def current(machine: Machine) -> str:
