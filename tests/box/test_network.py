@@ -95,6 +95,18 @@ def test_the_passphrase_can_be_read_on_the_memory_card_and_on_a_screen(
     assert world.report["passphrase"] in (world.root / "run/issue.d/appliance.issue").read_text()
 
 
+def test_the_boot_partition_is_not_written_at_a_start_that_changes_nothing(
+    world: World, running: Callable[[], Running]
+) -> None:
+    (world.root / "boot/firmware").mkdir(parents=True)
+    running().rounds()
+    card = world.root / "boot/firmware/pedal-wifi.txt"
+    before = card.stat()
+    running().rounds()
+    after = card.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
 def test_a_known_network_is_waited_for_and_then_the_hotspot_comes(world: World, running: Callable[[], Running]) -> None:
     world.know("Home", KEY)
     service = running()
