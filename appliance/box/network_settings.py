@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -96,8 +97,10 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
     """Tell. In memory only; the folder's group may read it. Raises OSError."""
     temporary = path.with_name(".network")
     temporary.unlink(missing_ok=True)
-    temporary.touch(mode=0o640, exist_ok=False)
-    temporary.write_text(json.dumps(report))
+    # Opened once: between two looks at the name, one of the group could lay a link there that leads root anywhere.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(json.dumps(report))
     temporary.replace(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -105,6 +106,30 @@ def test_the_boot_partition_is_not_written_at_a_start_that_changes_nothing(
     running().rounds()
     after = card.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_report_is_not_written_through_a_link_that_is_laid_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("root")
+
+    os_open = os.open
+
+    def lay_link(path: Path, **_: object) -> None:
+        """One of the group is quick."""
+        path.unlink(missing_ok=True)
+        path.symlink_to(precious)
+
+    def opened(path: Path, *rest: int) -> int:
+        lay_link(path)
+        return os_open(path, *rest)
+
+    monkeypatch.setattr(Path, "touch", lay_link)
+    monkeypatch.setattr(os, "open", opened)
+    with contextlib.suppress(FileExistsError):
+        network_settings.write_report(tmp_path / "network.json", {})
+    assert precious.read_text() == "root"
 
 
 def test_a_known_network_is_waited_for_and_then_the_hotspot_comes(world: World, running: Callable[[], Running]) -> None:
