@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import time
@@ -90,8 +91,7 @@ def _restored(file: Path, replace: bool) -> str:
     copy = inbox / f"restore-{secrets.token_hex(8)}"  # where the panel may read it, whoever's the file is
     try:
         inbox.mkdir(mode=0o770, parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
-        copy.chmod(0o644)
+        hand_over(file, copy)
         return _through(client, copy, replace)
     except OSError as error:
         if isinstance(error, NotRunning | StorageError):
@@ -99,6 +99,17 @@ def _restored(file: Path, replace: bool) -> str:
         raise StorageError(f"{file.name} could not be handed to the pedal: {error.strerror}") from error
     finally:
         copy.unlink(missing_ok=True)
+
+
+def hand_over(file: Path, copy: Path) -> None:
+    """Copy into a folder of the web's, perhaps as root: its name is looked at once, for a link could lie there later.
+
+    Raises OSError.
+    """
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as target, file.open("rb") as source:
+        os.fchmod(descriptor, 0o644)
+        shutil.copyfileobj(source, target)
 
 
 def _through(client: Any, copy: Path, replace: bool) -> str:

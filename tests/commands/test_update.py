@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from appliance.box import signing
 from appliance.cli import cli
+from appliance.commands import backup
 from appliance.errors import BadBundle, NotInstalled
 from appliance.library.store import Library
 from tests.box.bundles import wheel
@@ -92,3 +93,15 @@ def test_a_backup_is_made_shown_and_brought_back_without_a_running_pedal(
     wired = call("restore", "--wiring", tmp_path / "b.pedal-backup")
     assert wired.exception is None, wired.output
     assert (tmp_path / "other.toml").read_text() == "[midi]\n"
+
+
+def test_what_is_handed_to_the_panel_is_written_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"backup")
+    (tmp_path / "precious").write_bytes(b"root")
+    (tmp_path / "copy").symlink_to(tmp_path / "precious")
+    with pytest.raises(FileExistsError):
+        backup.hand_over(tmp_path / "b", tmp_path / "copy")
+    assert (tmp_path / "precious").read_bytes() == b"root"
+    backup.hand_over(tmp_path / "b", tmp_path / "inbox")
+    assert (tmp_path / "inbox").read_bytes() == b"backup"
+    assert (tmp_path / "inbox").stat().st_mode & 0o777 == 0o644
