@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -18,7 +19,9 @@ from typing import Any
 from appliance import paths, storage
 from appliance.box import hotspot
 from appliance.box.hotspot_policy import Wish
-from appliance.errors import BadRequest
+from appliance.errors import BadRequest, StorageError
+
+log = logging.getLogger(__name__)
 
 FOLDER = Path("var/lib/appliance-network")  # below the root
 SCHEMA = 1
@@ -56,17 +59,23 @@ def load(root: Path) -> Settings | None:
 
 def save(root: Path, settings: Settings) -> None:
     """Keep the settings, for root's eyes. Raises StorageError."""
-    (root / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
-    storage.save_json(settings_path(root), SCHEMA, asdict(settings) | {"wish": settings.wish.value})
-    settings_path(root).chmod(0o600)
+    try:
+        (root / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage.storage_error("the settings of the network could not be saved", error) from error
+    storage.save_json(settings_path(root), SCHEMA, asdict(settings) | {"wish": settings.wish.value}, mode=0o600)
 
 
 def load_or_make(root: Path) -> Settings:
-    """The settings; at first boot they are made, pass-phrase and all. Raises StorageError."""
+    """The settings; at first boot they are made, pass-phrase and all. Where they can't be kept, they last until the
+    next start."""
     found = load(root)
     if found is None:
         found = Settings(hotspot.make_ssid(_serial(root)), hotspot.make_passphrase())
-        save(root, found)
+        try:
+            save(root, found)
+        except StorageError as error:
+            log.warning("%s", error)
     return found
 
 

@@ -108,6 +108,20 @@ def test_the_boot_partition_is_not_written_at_a_start_that_changes_nothing(
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_a_card_that_takes_nothing_more_still_leaves_a_way_to_the_page(
+    world: World, running: Callable[[], Running]
+) -> None:
+    """At the first start of all, too."""
+    world.write(country="GB")  # which would be noted
+    (world.root / network_settings.FOLDER / ".settings.json.tmp").mkdir(parents=True)  # no save gets past it
+    service = running()
+    service.rounds()
+    assert world.on_air
+    service.ask(do="hotspot", wish="off")
+    assert not world.on_air
+    assert "settings.json could not be saved" in world.report["told"]
+
+
 def test_a_report_is_not_written_through_a_link_that_is_laid_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
