@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from appliance.commands.options import EXISTING_FILE, examples
-from appliance.errors import BadBundle, BadRequest, ExitCode, NotRunning, StorageError
+from appliance.errors import BadBundle, BadRequest, ExitCode, NotAllowed, NotRunning, StorageError
 
 _LONGEST_RESTORE_S = 3600.0
 
@@ -32,6 +32,8 @@ def backup(output: Path | None) -> int:
     data = paths.data_dir()
     if not data.is_dir():
         raise StorageError(f"there is nothing to save in {data}: no pedal has run with it yet")
+    if not os.access(data, os.R_OK | os.X_OK):
+        raise NotAllowed(f"what is in {data} is the pedal's and its services' alone: put sudo before the command")
     written = backups.save(place, Library(data, tidy=False), data, paths.settings_file())
     for note in written.notes:
         click.echo(f"Note: {note}", err=True)

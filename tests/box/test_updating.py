@@ -14,9 +14,10 @@ import pytest
 import appliance
 from appliance import storage
 from appliance.box import quiet, stick, trial, update_service, updating, versions
+from appliance.box.bundle import open_bundle
 from appliance.box.judge import Audio, Look
 from appliance.box.layout import Box
-from appliance.box.signing import KEY_FOLDER
+from appliance.box.signing import KEY_FOLDER, trusted_keys
 from appliance.errors import BadBundle, BadRequest, NotAllowed, NotFound, NotInstalled, StorageError, SystemRefused
 from tests.box.bundles import bundle_of, key_pair, wheel
 
@@ -291,7 +292,7 @@ def test_a_stick_left_in_does_not_bring_back_at_the_next_start_what_was_left(on_
     pen.mkdir()
     bundle = on_this_box.bundle().rename(pen / "pedal.whl-bundle")
     assert stick.choose(pen) is not None
-    with updating.open_bundle(bundle, updating.trusted_keys(box.root)) as opened:
+    with open_bundle(bundle, trusted_keys(box.root)) as opened:
         name = f"9.1-{opened.identity}"
     if how == "it did not play":
         outcome = {"result": "went back", "words": "", "version": name, "when": "2026-01-01"}

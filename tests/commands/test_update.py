@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from appliance.box import signing
 from appliance.cli import cli
 from appliance.commands import backup
-from appliance.errors import BadBundle, NotInstalled
+from appliance.errors import BadBundle, NotAllowed, NotInstalled
 from appliance.library.store import Library
 from tests.box.bundles import wheel
 from tests.library_files import write_linear
@@ -105,3 +105,13 @@ def test_what_is_handed_to_the_panel_is_written_through_no_link(tmp_path: Path) 
     backup.hand_over(tmp_path / "b", tmp_path / "inbox")
     assert (tmp_path / "inbox").read_bytes() == b"backup"
     assert (tmp_path / "inbox").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_backup_of_a_box_by_somebody_without_rights_says_to_take_sudo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    told = call("backup", tmp_path / "b.pedal-backup").exception
+    assert isinstance(told, NotAllowed)
+    assert "put sudo before the command" in str(told)
