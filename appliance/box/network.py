@@ -25,7 +25,7 @@ from appliance.box import hotspot, network_announce, network_settings, network_w
 from appliance.box.hotspot_policy import Memory, Seen, Step, Wish, decide
 from appliance.box.network_manager import Device, Known, Network, NetworkManager
 from appliance.box.wifi import Wifi
-from appliance.errors import ApplianceError, ExitCode, SystemRefused
+from appliance.errors import ApplianceError, ExitCode, StorageError, SystemRefused
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,12 @@ class NetworkService:
             self._manager.switch_on()
 
     def _keep(self, settings: network_settings.Settings) -> None:
-        network_settings.save(self._root, replace(settings, wish=self._kept_wish))
+        """What can't be saved holds until the next start: a full card is no reason to have no Wi-Fi."""
+        try:
+            network_settings.save(self._root, replace(settings, wish=self._kept_wish))
+        except StorageError as error:
+            log.warning("%s", error)
+            self._told = str(error)
         if settings.passphrase != self._settings.passphrase:
             network_announce.announce(self._root, settings)
         self._settings = settings

@@ -30,18 +30,19 @@ def announce(root: Path, settings: Settings) -> None:
     """Write both, where they can be written; a card that is read-only stays as it is. May block (fsync)."""
     text = words(settings)
     with contextlib.suppress(OSError):
-        if not (root / _CARD).is_file() or (root / _CARD).read_text() != text.replace("\n", "\r\n"):
-            _write(root / _CARD, text.replace("\n", "\r\n"))  # for Windows' editor
+        on_card = text.replace("\n", "\r\n").encode()  # for Windows' editor
+        if not (root / _CARD).is_file() or (root / _CARD).read_bytes() != on_card:
+            _write(root / _CARD, on_card)
     with contextlib.suppress(OSError):
         (root / _ISSUE).parent.mkdir(parents=True, exist_ok=True)
         # agetty reads a backslash as the start of one of its own words.
-        _write(root / _ISSUE, text.replace("\\", "\\\\") + "\n")
+        _write(root / _ISSUE, text.replace("\\", "\\\\").encode() + b"\n")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", newline="") as file:
-        file.write(text)
+    with temporary.open("wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +19,9 @@ from typing import Any
 from appliance import paths, storage
 from appliance.box import hotspot
 from appliance.box.hotspot_policy import Wish
-from appliance.errors import BadRequest
+from appliance.errors import BadRequest, StorageError
+
+log = logging.getLogger(__name__)
 
 FOLDER = Path("var/lib/appliance-network")  # below the root
 SCHEMA = 1
@@ -55,17 +59,23 @@ def load(root: Path) -> Settings | None:
 
 def save(root: Path, settings: Settings) -> None:
     """Keep the settings, for root's eyes. Raises StorageError."""
-    (root / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
-    storage.save_json(settings_path(root), SCHEMA, asdict(settings) | {"wish": settings.wish.value})
-    settings_path(root).chmod(0o600)
+    try:
+        (root / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage.storage_error("the settings of the network could not be saved", error) from error
+    storage.save_json(settings_path(root), SCHEMA, asdict(settings) | {"wish": settings.wish.value}, mode=0o600)
 
 
 def load_or_make(root: Path) -> Settings:
-    """The settings; at first boot they are made, pass-phrase and all. Raises StorageError."""
+    """The settings; at first boot they are made, pass-phrase and all. Where they can't be kept, they last until the
+    next start."""
     found = load(root)
     if found is None:
         found = Settings(hotspot.make_ssid(_serial(root)), hotspot.make_passphrase())
-        save(root, found)
+        try:
+            save(root, found)
+        except StorageError as error:
+            log.warning("%s", error)
     return found
 
 
@@ -96,8 +106,10 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
     """Tell. In memory only; the folder's group may read it. Raises OSError."""
     temporary = path.with_name(".network")
     temporary.unlink(missing_ok=True)
-    temporary.touch(mode=0o640, exist_ok=False)
-    temporary.write_text(json.dumps(report))
+    # Opened once: between two looks at the name, one of the group could lay a link there that leads root anywhere.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(json.dumps(report))
     temporary.replace(path)
 
 

@@ -95,7 +95,8 @@ update = {"installed": bool, "running": "0.1.0", "current": "0.1.0-9f2c…" | nu
           "on_trial": bool,
           "answer": null | {"status": "working" | "done" | "refused" | "failed", "words", "share": 0…1},
           "outcome": null | {"result": "stays" | "went back", "words", "version", "when"},   # of the last trial
-          "offer": {"name", "version", "made", "notes", "signed_by", "running", "size_bytes", "refusal": null | "…"}}
+          "offer": {"name", "version", "made", "notes", "signed_by", "running", "size_bytes", "was_left",
+                    "refusal": null | "…"}}
 backup = {"restoring": null | {"status": "working" | "refused" | "failed", "words", "share"}, "pipe", "name",
           "made", "version", "models", "cabinets", "presets", "setlists", "pots": counts, "wiring": bool}
 box = {"installed": bool, "missing": null | "why it is none, and what to do"}

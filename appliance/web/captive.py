@@ -139,11 +139,12 @@ def register(app: Flask) -> None:
     hotspot = Hotspot(of.network_file, of.panel_socket)
     app.config["HOTSPOT"] = hotspot
     app.register_blueprint(blueprint)
+    own_names = names_of_ours(of)  # once: it asks the name service, which is away where the network is
 
     @app.before_request
     def asked_for_another() -> Response | None:
         host = request.headers.get("Host", "")
-        if request.method not in ("GET", "HEAD") or host_is_ours(host, names_of_ours(of)):
+        if request.method not in ("GET", "HEAD") or host_is_ours(host, own_names):
             return None
         address = hotspot.guest_of(request.remote_addr)
         if address is None or request.remote_addr is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -93,6 +94,56 @@ def test_the_passphrase_can_be_read_on_the_memory_card_and_on_a_screen(
     running().rounds()
     assert world.report["passphrase"] in (world.root / "boot/firmware/pedal-wifi.txt").read_bytes().decode()
     assert world.report["passphrase"] in (world.root / "run/issue.d/appliance.issue").read_text()
+
+
+def test_the_boot_partition_is_not_written_at_a_start_that_changes_nothing(
+    world: World, running: Callable[[], Running]
+) -> None:
+    (world.root / "boot/firmware").mkdir(parents=True)
+    running().rounds()
+    card = world.root / "boot/firmware/pedal-wifi.txt"
+    before = card.stat()
+    running().rounds()
+    after = card.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_card_that_takes_nothing_more_still_leaves_a_way_to_the_page(
+    world: World, running: Callable[[], Running]
+) -> None:
+    """At the first start of all, too."""
+    world.write(country="GB")  # which would be noted
+    (world.root / network_settings.FOLDER / ".settings.json.tmp").mkdir(parents=True)  # no save gets past it
+    service = running()
+    service.rounds()
+    assert world.on_air
+    service.ask(do="hotspot", wish="off")
+    assert not world.on_air
+    assert "settings.json could not be saved" in world.report["told"]
+
+
+def test_a_report_is_not_written_through_a_link_that_is_laid_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("root")
+
+    os_open = os.open
+
+    def lay_link(path: Path, **_: object) -> None:
+        """One of the group is quick."""
+        path.unlink(missing_ok=True)
+        path.symlink_to(precious)
+
+    def opened(path: Path, *rest: int) -> int:
+        lay_link(path)
+        return os_open(path, *rest)
+
+    monkeypatch.setattr(Path, "touch", lay_link)
+    monkeypatch.setattr(os, "open", opened)
+    with contextlib.suppress(FileExistsError):
+        network_settings.write_report(tmp_path / "network.json", {})
+    assert precious.read_text() == "root"
 
 
 def test_a_known_network_is_waited_for_and_then_the_hotspot_comes(world: World, running: Callable[[], Running]) -> None:

@@ -186,3 +186,15 @@ def test_a_damaged_report_means_no_hotspot(pedal: ScriptedPedal, phone: FlaskCli
     for text in ("", "[]", '{"hotspot": true}', "\0"):
         (tmp_path / "network.json").write_text(text)
         assert ask(phone, "http://captive.apple.com/").status_code == 421
+
+
+def test_a_request_waits_for_no_name_service(
+    app: Flask, phone: FlaskClient, hotspot: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> str:
+        raise AssertionError("asked for this box's name: where the network is away, that takes seconds")
+
+    hotspot()
+    monkeypatch.setattr("socket.getfqdn", away)
+    assert ask(phone, f"{PEDAL}/welcome").status_code == 200
+    assert ask(phone, "http://captive.apple.com/").status_code == 302
