@@ -43,7 +43,7 @@ def _trained(name: str, knob_count: int) -> Network:
 
 
 def _forward(network: Network, audio: np.ndarray, values: Sequence[float]) -> np.ndarray:
-    """The network's own output, after silence as long as its past, or with the knobs at their defaults until it rests."""
+    """The network's own output, after silence as long as its past, or at their defaults until it rests."""
     held = KNOBS[: len(values)]
     positions, defaults = (
         torch.tensor([[position_of(knob, value) for knob, value in zip(held, settings, strict=True)]]).reshape(1, -1)
