@@ -9,7 +9,7 @@ from typing import Any
 
 from appliance.box import wishes
 from appliance.box.wishes import Answer, Wish
-from appliance.errors import ApplianceError, ExitCode
+from appliance.errors import ApplianceError, ExitCode, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +66,19 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for wish in wishes.take():
         if wish.fault is None:
-            wishes.tell(wish.name, Answer("working", ""))
+            _tell(wish.name, Answer("working", ""))
         answer = fulfil(wish)
         log.info("%s: %s – %s", wish.name, answer.status, answer.words)
-        wishes.tell(wish.name, answer)
+        _tell(wish.name, answer)
     return ExitCode.OK
+
+
+def _tell(name: str, answer: Answer) -> None:
+    """Nobody to tell is no reason to leave the box switched on."""
+    try:
+        wishes.tell(name, answer)
+    except StorageError as error:
+        log.error("%s", error)
 
 
 if __name__ == "__main__":

@@ -102,6 +102,13 @@ def main() -> int:
         if found:
             tell("refused", f"The USB stick: {error}")
         return error.exit_code
+    except OSError as error:  # pulled out, or worn out
+        log.error("the stick can't be read: %s", error)
+        if found:
+            tell(
+                "refused", f"The USB stick can't be read ({error.strerror or error}): leave it in, or try another one."
+            )
+        return ExitCode.NO_STORAGE
     return ExitCode.OK
 
 

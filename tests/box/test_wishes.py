@@ -141,3 +141,17 @@ def test_a_full_folder_among_the_wishes_is_taken_away_whole(folder: Path) -> Non
     (folder / "poweroff" / "deep" / "file").touch()
     assert [wish.fault for wish in wishes.take()] == ["it is no plain file"]
     assert not any(folder.iterdir())
+
+
+def test_a_wish_is_fulfilled_though_the_answer_reaches_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def off(arguments: Mapping[str, Any]) -> Answer:
+        done.append("off")
+        return Answer("done", "Off.")
+
+    monkeypatch.setattr(box, "handlers", lambda: {"poweroff": off})
+    paths.answers_dir().rmdir()
+    wishes.wish("poweroff")
+    assert box.main() == 0
+    assert done == ["off"]
