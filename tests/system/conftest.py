@@ -1,4 +1,4 @@
-"""Machines with the pedal installed. Each module has one of its own; a failing test shows its console and journal."""
+"""Machines with the pedal installed; a failing test shows their consoles and journals."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def image(target: Target) -> Path:
     return installed_image(target)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def new_machine(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeMachine]:
-    """Makes machines; those still on at the end of the module are switched off."""
+    """Makes machines; those still on at the end are switched off."""
     made: list[Machine] = []
 
     def make(hardware: Hardware) -> Machine:
@@ -57,9 +57,9 @@ def new_machine(target: Target, image: Path, tmp_path_factory: pytest.TempPathFa
         _RUNNING.remove(machine)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def machine(new_machine: MakeMachine, target: Target) -> Machine:
-    """A machine that is on and plays."""
+    """A machine that is on and plays, shared by the tests that leave it as it was: a start takes half a minute."""
     return start_and_play(new_machine(Hardware(target)))
 
 

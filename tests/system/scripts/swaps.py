@@ -31,8 +31,8 @@ def main(seconds: float) -> None:
 def select(model: str) -> None:
     """Tap a model and wait until it sounds."""
     wanted = page.post("/api/select", model=model)["generation"]
-    while (found := status.read())["generation"] < wanted:
-        if found["failed_generation"] >= wanted:
+    while (found := status.read())["generation"] != wanted:
+        if found["failed_generation"] == wanted:
             raise RuntimeError(f"the model was refused: {found}")
         time.sleep(0.05)
 
