@@ -11,15 +11,19 @@ import sys
 import click
 
 from appliance import __version__
+from appliance.commands.backup import backup, restore
 from appliance.commands.bench import bench
 from appliance.commands.capture import data_command, signal_command
 from appliance.commands.export import export
+from appliance.commands.network import card
 from appliance.commands.options import OrderedGroup
 from appliance.commands.panel import panel
 from appliance.commands.performance import preflight
 from appliance.commands.play import devices, import_, inspect, render, run
+from appliance.commands.power import readonly
 from appliance.commands.report import report
 from appliance.commands.train import train
+from appliance.commands.update import bundle, update
 from appliance.errors import ApplianceError, ExitCode
 
 
@@ -49,7 +53,9 @@ def main() -> None:
 
 
 for _command in (
-    *(run, render, inspect, import_, devices, preflight, panel),
+    *(run, render, inspect, import_, devices, preflight, panel, readonly, card),
     *(signal_command, data_command, train, report, export, bench),
 ):
+    cli.add_command(_command)
+for _command in (update, bundle, backup, restore):
     cli.add_command(_command)

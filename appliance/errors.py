@@ -52,6 +52,12 @@ class BadDataSet(ApplianceError, ValueError):
     exit_code = ExitCode.BAD_FILE
 
 
+class BadBundle(ApplianceError, ValueError):
+    """An update bundle or a backup is unsigned, damaged, or not for this box."""
+
+    exit_code = ExitCode.BAD_FILE
+
+
 class DeviceError(ApplianceError, OSError):
     """The sound card is absent, busy or refused what was asked."""
 

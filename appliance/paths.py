@@ -1,9 +1,9 @@
 """Where things are. Everything else asks here; nothing else builds a path from an environment variable.
 
-| folder  | what is in it                              | as a service          | on a PC                        |
+| folder  | what is in it                              | on an installed box   | on a PC                        |
 |---------|--------------------------------------------|-----------------------|--------------------------------|
-| data    | library: models, cabinets, live state      | $STATE_DIRECTORY      | ~/.local/share/appliance       |
-| runtime | sockets and shared memory; gone on reboot  | $RUNTIME_DIRECTORY    | /dev/shm/appliance-UID         |
+| data    | library: models, cabinets, live state      | /var/lib/appliance    | ~/.local/share/appliance       |
+| runtime | sockets and shared memory; gone on reboot  | /run/appliance        | /dev/shm/appliance-UID         |
 | assets  | page, factory models, the box's system    | inside the package    | the repository's web/, models/ |
 """
 
@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+_BOX = Path("/opt/appliance")  # a package that lies here is an installed box's, and means its folders
 SETTINGS = "appliance.toml"
 
 
@@ -22,11 +23,18 @@ def assets(name: str) -> Path:
     return packed if packed.is_dir() else PACKAGE.parent / name
 
 
+def is_box() -> bool:
+    """Whether this is the package of an installed box: then a command typed there means the box's pedal."""
+    return PACKAGE.is_relative_to(_BOX)
+
+
 def data_dir() -> Path:
     """Where the library and the live state are kept. $APPLIANCE_DATA wins (tests, several pedals on one PC)."""
     for variable in ("APPLIANCE_DATA", "STATE_DIRECTORY"):
         if value := os.environ.get(variable):
             return Path(value)
+    if is_box():
+        return Path("/var/lib/appliance")
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "appliance"
 
@@ -41,7 +49,7 @@ def runtime_dir() -> Path:
     for variable in ("APPLIANCE_RUNTIME", "RUNTIME_DIRECTORY"):
         if value := os.environ.get(variable):
             return Path(value)
-    return Path("/dev/shm") / f"appliance-{os.getuid()}"
+    return Path("/run/appliance") if is_box() else Path("/dev/shm") / f"appliance-{os.getuid()}"
 
 
 def controls_file() -> Path:
@@ -83,7 +91,12 @@ def inbox_dir() -> Path:
     the card, memory is short there."""
     if value := os.environ.get("APPLIANCE_INBOX"):
         return Path(value)
-    return runtime_dir() / "inbox"
+    return (data_dir() if is_box() else runtime_dir()) / "inbox"
+
+
+def network_file() -> Path:
+    """What the network service tells (`box/network_settings.py`); absent where there is none, such as on a PC."""
+    return runtime_dir() / "network.json"
 
 
 def wishes_dir() -> Path:

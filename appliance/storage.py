@@ -33,8 +33,8 @@ def previous_copy(path: Path) -> Path:
     return path.with_name(path.name + ".prev")
 
 
-def save(path: Path, data: bytes, *, worth_keeping: Callable[[bytes], bool] | None = None) -> None:
-    """Replace the file by `data`, all or nothing.
+def save(path: Path, data: bytes, *, worth_keeping: Callable[[bytes], bool] | None = None, mode: int = 0o640) -> None:
+    """Replace the file by `data`, all or nothing. `mode`: who may read it.
 
     The present file becomes the previous copy, unless `worth_keeping` says it is damaged: a good previous copy must not
     give way to a bad one. Raises StorageError (disk full, read-only, …); the old content is then still there.
@@ -42,7 +42,7 @@ def save(path: Path, data: bytes, *, worth_keeping: Callable[[bytes], bool] | No
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(temporary, data)
+        _write_whole(temporary, data, mode)
         _keep_previous(path, worth_keeping)
         os.replace(temporary, path)  # noqa: PTH105 – the module's system calls all stand in `os`, where a test fails them
         sync_folder(path.parent)
@@ -70,11 +70,11 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def save_json(path: Path, schema_version: int, content: Any) -> None:
+def save_json(path: Path, schema_version: int, content: Any, *, mode: int = 0o640) -> None:
     """Save JSON-able content in an envelope. Raises StorageError; ValueError for NaN and infinity."""
     envelope = {"schema": schema_version, "checksum": _checksum(content), "content": content}
     text = json.dumps(envelope, indent=1, ensure_ascii=False, allow_nan=False)
-    save(path, text.encode(), worth_keeping=lambda data: not isinstance(_open_envelope(data, None), str))
+    save(path, text.encode(), worth_keeping=lambda data: not isinstance(_open_envelope(data, None), str), mode=mode)
 
 
 def load_json(path: Path, schema_version: int) -> Loaded:
@@ -114,8 +114,9 @@ def storage_error(what: str, error: OSError) -> StorageError:
     return StorageError(f"{what}; what was there before is kept. {advice[0].upper()}{advice[1:]}.")
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+def _write_whole(path: Path, data: bytes, mode: int) -> None:
+    # No link: root saves in folders of the services too, who could lay one there that leads it anywhere.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         rest = memoryview(data)
         while rest:

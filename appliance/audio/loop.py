@@ -14,6 +14,7 @@ from appliance.audio.recovery import Counters, Recovery
 from appliance.bridge.layout import AudioState
 
 _BEAT_S = 0.25
+_FADE_S = 0.06  # the end of a stream is silent, so that stopping it makes no click
 
 
 class SoundEngine(Counters, Protocol):
@@ -29,6 +30,8 @@ class SoundEngine(Counters, Protocol):
     ) -> None: ...
 
     def process(self, capture: bytes, playback: bytearray) -> None: ...
+
+    def fade_out(self) -> None: ...
 
 
 class Turns(Protocol):
@@ -85,7 +88,9 @@ def run(
     recovery: Recovery | None = None,
     turns_of: Callable[[Port, SoundEngine, bytearray], Turns] = turns_of,
 ) -> None:
-    """Play until `should_stop` says so or the stream ends. The port must be open; it is closed at the end.
+    """Play until `should_stop` says so, then fade out; or until the stream ends.
+
+    The port must be open; it is closed at the end.
 
     beat: called about four times a second while frames move (the watchdog), and never while they don't.
     beats_at_first: call it with the first period too.
@@ -117,7 +122,9 @@ def run(
                     had_faults = False
                     recovery.sound_flows()
                 beat()
-    except StreamEnded:
+        pedal.fade_out()
+        play(round(_FADE_S * port.rate_hz / port.period_frames))
+    except (StreamEnded, PortFault):
         pass
     finally:
         port.close()

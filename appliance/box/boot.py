@@ -15,6 +15,11 @@ from appliance.box.layout import Box
 from appliance.box.record import Record
 from appliance.errors import BadSettings
 
+# A button between this pin and ground (pins 7 and 9 of the header) shuts down, by systemd-logind. Not GPIO 3, the
+# overlay's own choice, which would also switch on again: it is I2C's clock, and HATs talk there.
+POWER_BUTTON_PIN = 4
+POWER_BUTTON = f"dtoverlay=gpio-shutdown,gpio_pin={POWER_BUTTON_PIN}"
+
 _CORES_TO_SPARE_ONE = 4
 _KEPT = ".before-appliance"  # beside the file, where a PC's card reader shows it
 
@@ -38,16 +43,19 @@ def warnings(box: Box, hat: Hat | None) -> Iterator[str]:
         yield f"{hat.title}: {hat.notes}"
 
 
-def config_lines(hat: Hat | None) -> list[str]:
-    """Our lines of config.txt: the HAT, no second sound card on the board, SPI and I2C for pots."""
-    return ["dtparam=audio=off", "dtparam=spi=on", "dtparam=i2c_arm=on", *(hat.overlays if hat else ())]
+def config_lines(hat: Hat | None, wired: frozenset[int] = frozenset()) -> list[str]:
+    """Our lines of config.txt: the HAT, no second sound card on the board, SPI and I2C for pots, the power button where
+    its pin is free. `wired`: GPIO numbers of the wiring plan."""
+    lines = ["dtparam=audio=off", "dtparam=spi=on", "dtparam=i2c_arm=on", *(hat.overlays if hat else ())]
+    free = POWER_BUTTON_PIN not in wired and (hat is None or POWER_BUTTON_PIN not in hat.pins)
+    return [*lines, POWER_BUTTON] if free else lines
 
 
 def pending(box: Box, host: Host, choices: Choices) -> Iterator[tuple[Path, bytes, str]]:
     """Each boot file that is not yet as it should be: path, content, and what is said about it."""
     if box.config_txt.is_file():
         before = _read(box.config_txt)
-        lines = config_lines(choices.hat)
+        lines = config_lines(choices.hat, _wired_pins(box))
         after = boot_config.put_lines(before, lines)
         if after != before:
             yield box.config_txt, after, f"write into {_shown(box, box.config_txt)}: {', '.join(lines)}"
@@ -59,14 +67,18 @@ def pending(box: Box, host: Host, choices: Choices) -> Iterator[tuple[Path, byte
             yield box.cmdline_txt, after, f"write into {_shown(box, box.cmdline_txt)}: {' '.join(words)}"
 
 
-def write(box: Box, path: Path, content: bytes, record: Record) -> None:
+def foresee(box: Box, path: Path, record: Record) -> None:
+    """Remember that a boot file is about to have a part of ours."""
+    place = str(path.relative_to(box.root))
+    if place not in record.boot:
+        record.boot.append(place)
+
+
+def write(path: Path, content: bytes) -> None:
     """Replace a boot file, all or nothing; its first content is kept beside it. Raises OSError."""
     kept = path.with_name(path.name + _KEPT)
     if not kept.exists():
         _replace(kept, path.read_bytes())
-    place = str(path.relative_to(box.root))
-    if place not in record.boot:
-        record.boot.append(place)
     _replace(path, content)
 
 

@@ -5,11 +5,12 @@ The links are swapped by renaming, so that at any moment, a power cut included, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from appliance import storage
@@ -56,11 +57,19 @@ def name_for_checkout(folder: Path, version: str) -> str:
     return f"{version}-{_digest(sorted(found), folder)}"
 
 
-def make(box: Box, name: str, pip_arguments: Sequence[str], environment: Sequence[str] = ()) -> None:
+def make(
+    box: Box,
+    name: str,
+    pip_arguments: Sequence[str],
+    environment: Sequence[str] = (),
+    *,
+    test: Callable[[str], object] = lambda python: None,
+) -> None:
     """Make version `name`: a virtual environment with what `pip install` brings. Blocks for minutes.
 
-    environment: further "NAME=value" for pip. A half-made version of that name is replaced; nothing is switched.
-    Raises SystemRefused (the words of venv or pip), StorageError.
+    environment: further "NAME=value" for pip. test: gets the path of its Python, and raises if it will not do. A
+    half-made version of that name is replaced; nothing is switched.
+    Raises SystemRefused (the words of venv or pip), StorageError, whatever `test` raises.
     """
     folder = box.versions / name
     try:
@@ -69,9 +78,11 @@ def make(box: Box, name: str, pip_arguments: Sequence[str], environment: Sequenc
         python = getattr(sys, "_base_executable", sys.executable)
         run([python, "-m", "venv", str(folder)], timeout_s=_MAKE_TIMEOUT_S)
         # -I: the installer was found through PYTHONPATH, which leads to a checkout without the compiled part.
-        pip = [str(folder / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
+        alone = [str(folder / "bin/python"), "-I"]
+        pip = [*alone, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
         run(["env", *environment, *pip, *pip_arguments], timeout_s=_MAKE_TIMEOUT_S)
-        run([str(folder / "bin/python"), "-I", "-c", _TRIAL])
+        run([*alone, "-c", _TRIAL])
+        test(str(folder / "bin/python"))
         run(["sync", "-f", str(folder)], timeout_s=300.0)
         (folder / _COMPLETE).touch()
         storage.sync_folder(folder)
@@ -92,8 +103,8 @@ def switch(box: Box, name: str) -> None:
         return
     try:
         if before is not None:
-            _point(box.previous, before)
-        _point(box.current, name)
+            point(box.previous, before)
+        point(box.current, name)
     except OSError as error:
         raise storage.storage_error(f"version {name} could not be switched to", error) from error
 
@@ -107,12 +118,28 @@ def forgotten(box: Box) -> list[str]:
         return []
 
 
-def _point(link: Path, name: str) -> None:
+def back(box: Box) -> str | None:
+    """The version to go back to: a whole one, and not the current one. None where there is no such."""
+    name = name_of(box.previous)
+    return name if name is not None and name != name_of(box.current) and is_whole(box, name) else None
+
+
+def point(link: Path, name: str) -> None:
+    """Let `current` or `previous` lead to a version, at once or not at all. Raises OSError."""
     temporary = link.with_name(f".{link.name}.new")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(Path("versions") / name)
-    temporary.replace(link)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)  # noqa: PTH108 – system calls that a test makes fail all stand in `os`
+    os.symlink(f"versions/{name}", temporary)  # noqa: PTH211
+    os.replace(temporary, link)  # noqa: PTH105
     storage.sync_folder(link.parent)
+
+
+def tidy(box: Box) -> None:
+    """Throw away what neither link leads to. Never raises; never touches what plays."""
+    current = name_of(box.current)
+    if current is not None and is_whole(box, current):
+        for name in forgotten(box):
+            shutil.rmtree(box.versions / name, ignore_errors=True)
 
 
 def _digest(files: Iterable[Path], base: Path) -> str:

@@ -22,6 +22,7 @@ from appliance.bridge.commands import MAX_LINE_BYTES, Status
 from appliance.errors import (
     ApplianceError,
     BadAudioFile,
+    BadBundle,
     BadModelFile,
     BadRequest,
     DeviceError,
@@ -47,6 +48,7 @@ _STATUS_OF: tuple[tuple[type[ApplianceError], Status], ...] = (
     (NotAllowed, Status.NOT_ALLOWED),
     (TooLarge, Status.TOO_LARGE),
     (BadRequest, Status.BAD_REQUEST),
+    (BadBundle, Status.BAD_FILE),
     (BadModelFile, Status.BAD_FILE),
     (BadAudioFile, Status.BAD_FILE),
     (StorageError, Status.STORAGE_FULL),

@@ -51,7 +51,7 @@ def _ensure(path: Path, size: int, mode: int) -> None:
         raise _storage_error(path, error) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        # Not by the module tempfile, whose imports would be a tenth of the time that audio takes to start.
+        # Not by the module tempfile, which brings a dozen others into the audio process for a random name.
         made = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         descriptor = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

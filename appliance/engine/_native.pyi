@@ -100,6 +100,9 @@ class Pedal:
     def set_state(self, state: int) -> None:
         """Publish an AudioState in status. Real-time safe."""
 
+    def fade_out(self) -> None:
+        """The sound fades to silence within some 50 ms and stays silent. Real-time safe."""
+
     def count_xrun(self) -> None: ...
     def count_recovery(self) -> None: ...
     @property

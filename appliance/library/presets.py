@@ -160,6 +160,29 @@ class PresetBook:
         self.is_new = False
 
 
+def cleaned(content: Any) -> dict[str, Any]:
+    """What `presets.json` holds, from a stranger: what makes no sense is left out, names are fit to be shown."""
+    read = _content_from(content)
+    presets = []
+    for preset in read.presets[:MAX_PRESETS]:
+        try:
+            bindings = clean_bindings(preset.bindings)
+        except BadRequest:
+            bindings = {}
+        scenes = tuple(replace(scene, name=clean_name(scene.name, "Scene")) for scene in preset.scenes[:MAX_SCENES])
+        presets.append(
+            replace(
+                preset,
+                name=clean_name(preset.name, "Preset"),
+                model_name=clean_name(preset.model_name, ""),
+                cabinet_name=clean_name(preset.cabinet_name, ""),
+                bindings=bindings,
+                scenes=scenes,
+            ).to_json()
+        )
+    return {"bank_size": read.bank_size, "presets": presets}
+
+
 def clean_bindings(wanted: Any) -> dict[str, str]:
     """Switch bindings as they may be kept: control → the text of an action. Raises BadRequest."""
     if not isinstance(wanted, Mapping) or len(wanted) > MAX_BINDINGS:

@@ -106,6 +106,16 @@ def _entries(presets: Any) -> tuple[str, ...]:
     return tuple(presets)
 
 
+def cleaned(content: Any) -> dict[str, Any]:
+    """What `setlists.json` holds, from a stranger: what makes no sense is left out, names are fit to be shown."""
+    lists, tonight = _from(content)
+    kept = [
+        replace(found, name=clean_name(found.name, "Set list"), presets=found.presets[:MAX_ENTRIES]).to_json()
+        for found in lists[:MAX_SETLISTS]
+    ]
+    return {"setlists": kept, "tonight": tonight}
+
+
 def _from(content: Any) -> tuple[tuple[SetList, ...], str | None]:
     if not isinstance(content, dict):
         return (), None

@@ -16,8 +16,9 @@ import stat
 import tempfile
 import threading
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,12 +44,20 @@ _INCOMING = ".incoming-"
 _ItemT = TypeVar("_ItemT", ModelItem, CabinetItem)
 
 
+class Staged(NamedTuple):
+    """An item that was checked and prepared, in a folder of its own, but is not in the library yet."""
+
+    item: ModelItem | CabinetItem
+    folder: Path
+
+
 class Library:
     """The library in `root` (`paths.data_dir()`). Opening it reads what is there and never fails for damage:
     `notes` says what had to be left out. Raises StorageError when the folders can't be made.
+    `tidy=False`: for reading, beside the panel whose library it is; imports that are under way are let be.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, tidy: bool = True) -> None:
         self.root = root
         self.notes: list[str] = []
         self._items: dict[str, ModelItem | CabinetItem] = {}
@@ -57,13 +66,14 @@ class Library:
         try:
             for folder in _FOLDERS:
                 (root / folder).mkdir(parents=True, exist_ok=True)
-                for left in (root / folder).glob(f"{_INCOMING}*"):
+                for left in (root / folder).glob(f"{_INCOMING}*") if tidy else ():
                     shutil.rmtree(left, ignore_errors=True)  # an import that a power cut ended
         except OSError as error:
             raise storage.storage_error(f"the library in {root} can't be opened", error) from error
         for folder, kind in _FOLDERS.items():
             for entry in sorted((root / folder).iterdir()):
-                self._open(entry, kind)
+                if not entry.name.startswith(_INCOMING):
+                    self._open(entry, kind)
 
     def models(self) -> list[ModelItem]:
         """All models, by name."""
@@ -76,6 +86,10 @@ class Library:
     def has(self, identity: str) -> bool:
         """Whether there is a model or a cabinet of this id."""
         return identity in self._items
+
+    def name(self, identity: str) -> str:
+        """Raises NotFound."""
+        return self._find(identity).name
 
     def model(self, identity: str) -> ModelItem:
         """Raises NotFound."""
@@ -128,6 +142,44 @@ class Library:
             if full:
                 raise NotAllowed(f"the library is full ({MAX_ITEMS} models and cabinets): remove some first")
             return self._take_in(identity, data, path.name, name, kind, factory)
+
+    def source(self, identity: str) -> Path:
+        """The file that an item was imported from. Raises NotFound, StorageError."""
+        with self._guard:
+            item = self._find(identity)
+        found = next(self._folder(item).glob("source*"), None)
+        if found is None:
+            raise StorageError(f"the file of {item.name} is gone from the disk: import {item.file_name} again")
+        return found
+
+    def stage(self, data: bytes, file_name: str, *, name: str, kind: str) -> Staged:
+        """Check and prepare a file as `import_file` does, without taking it in. Blocks for seconds.
+
+        Raises BadModelFile, BadAudioFile, StorageError.
+        """
+        with self._importing:
+            identity = hashlib.sha256(data).hexdigest()[:16]
+            return self._stage(identity, data, file_name, name, kind, factory=False)
+
+    def settle(self, staged: Iterable[Staged]) -> None:
+        """Take in what was staged; each item appears whole. Raises StorageError, NotAllowed (too many)."""
+        found = list(staged)
+        with self._guard:
+            fresh = [one for one in found if one.item.id not in self._items]
+            if len(self._items) + len(fresh) > MAX_ITEMS:
+                raise NotAllowed(f"the library would hold more than {MAX_ITEMS} models and cabinets: remove some first")
+        try:
+            for one in fresh:
+                self._settle(one)
+        except OSError as error:
+            raise storage.storage_error("the models could not be taken in", error) from error
+        finally:
+            self.discard(found)
+
+    def discard(self, staged: Iterable[Staged]) -> None:
+        """Throw away what was staged and is not in."""
+        for one in staged:
+            shutil.rmtree(one.folder, ignore_errors=True)
 
     def rename(self, identity: str, name: str) -> ModelItem | CabinetItem:
         """Give an item another name. Raises NotFound, StorageError."""
@@ -182,7 +234,17 @@ class Library:
     def _take_in(
         self, identity: str, data: bytes, file_name: str, name: str | None, kind: str, factory: bool
     ) -> ModelItem | CabinetItem:
+        staged = self._stage(identity, data, file_name, name, kind, factory)
+        try:
+            return self._settle(staged)
+        except OSError as error:
+            raise storage.storage_error(f"{file_name} could not be taken in", error) from error
+        finally:
+            self.discard([staged])
+
+    def _stage(self, identity: str, data: bytes, file_name: str, name: str | None, kind: str, factory: bool) -> Staged:
         folder = Path()
+        whole = False
         try:
             folder = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.root / "models"))
             source = folder / f"source{_safe_suffix(file_name)}"
@@ -193,20 +255,24 @@ class Library:
             for file in folder.iterdir():
                 storage.sync_file(file)
             storage.sync_folder(folder)
-            final = self._folder(item)
-            shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same content, or there would be no import
-            folder.rename(final)
-            storage.sync_folder(final.parent)
+            whole = True
+            return Staged(item, folder)
         except OSError as error:
             if isinstance(error, ApplianceError):
                 raise
             raise storage.storage_error(f"{file_name} could not be taken in", error) from error
         finally:
-            if folder.name.startswith(_INCOMING):
+            if not whole and folder.name.startswith(_INCOMING):
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _settle(self, staged: Staged) -> ModelItem | CabinetItem:
+        final = self._folder(staged.item)
+        shutil.rmtree(final, ignore_errors=True)  # a damaged one of the same content, or there would be no import
+        staged.folder.rename(final)
+        storage.sync_folder(final.parent)
         with self._guard:
-            self._items[identity] = item
-        return item
+            self._items[staged.item.id] = staged.item
+        return staged.item
 
     def _open(self, folder: Path, kind: type[ModelItem] | type[CabinetItem]) -> None:
         """Put one folder of the disk into the index, or a note into `notes`."""

@@ -10,8 +10,9 @@
 | morph                       | between the preset's two scenes, for a pedal                    | value           |
 | knob NAME                   | turns the knob of that name, or what stands for it              | value           |
 | calibrate NAME              | the pot or pedal of that name learns its ends (the controls do it themselves) | press |
+| hotspot                     | the pedal's own Wi-Fi: up until the next start, and back again  | press           |
 | tap                         | tap tempo (reserved)                                            | press           |
-| shutdown safe-mode          | the box itself (reserved)                                       | press           |
+| shutdown restart safe-mode  | the box itself; a switch is held for it (`deliberate.py`)       | press           |
 
 A switch and a scene take a style behind them: `latched` (the default: each press changes it over), `momentary` (as long
 as the foot is down), `tap-or-hold` (a tap latches, a held press is momentary). Who performs needs no styles: a PRESS
@@ -45,9 +46,20 @@ class Kind(enum.Enum):
     MORPH = "morph"
     KNOB = "knob"
     CALIBRATE = "calibrate"
+    HOTSPOT = "hotspot"
     TAP = "tap"
     SHUTDOWN = "shutdown"
+    RESTART = "restart"
     SAFE_MODE = "safe-mode"
+
+
+class Condition(enum.Enum):
+    """What the box as a whole does, for its LEDs."""
+
+    PLAYING = "playing"
+    UPDATING = "updating"  # a new version is being made or tried
+    SAFE = "safe"  # the factory sound plays instead of what was saved
+    LEAVING = "leaving"  # it is being switched off
 
 
 class Style(enum.Enum):
@@ -143,6 +155,15 @@ class Names(Protocol):
 
     def turns(self, action: Action) -> str | None:
         """Its name, for people; None: nothing."""
+        ...
+
+
+@runtime_checkable
+class Whole(Protocol):
+    """A stage that knows what the box as a whole does."""
+
+    def condition(self) -> Condition:
+        """Does not block."""
         ...
 
 

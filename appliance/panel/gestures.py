@@ -30,16 +30,19 @@ class Gesture(enum.Enum):
     DOUBLE = "double"  # two short presses, known at the second one
     CHORD = "chord"  # two switches at once
     CHORD_RELEASE = "chord-release"  # the first of the two came up
+    LET_GO = "let-go"  # a switch that was down at the first look came up; the only thing that such a press can mean
 
 
 @dataclass(frozen=True)
 class Event:
-    """`switch`: its name; of a chord both, as in `left+right`. `held`: RELEASE came after a HOLD."""
+    """`switch`: its name; of a chord both, as in `left+right`. `held`: RELEASE came after a HOLD. `down_s`: of LET_GO,
+    since the first look."""
 
     gesture: Gesture
     switch: str
     at_s: float
     held: bool = False
+    down_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,10 @@ class Feet:
         """Switches that were down at the first look and have not come up since: they mean nothing until they do."""
         return tuple(name for name, foot in self._feet.items() if foot.stuck)
 
+    def stuck_for_s(self, name: str, now_s: float) -> float:
+        """How long one of `stuck` has been down, since the first look."""
+        return now_s - self._feet[name].line.changed_s
+
     @property
     def down(self) -> tuple[str, ...]:
         """Switches that are down and count."""
@@ -123,9 +130,11 @@ class Feet:
             if foot is None:
                 self._feet[name] = _Foot(Line(level, now_s if level else float("-inf")), stuck=level)
                 continue
-            before, foot.line = foot.line.down, settle(foot.line, now_s, level)
+            (before, since_s), foot.line = (foot.line.down, foot.line.changed_s), settle(foot.line, now_s, level)
             if foot.stuck:
                 foot.stuck = foot.line.down
+                if not foot.stuck:
+                    events.append(Event(Gesture.LET_GO, name, now_s, down_s=now_s - since_s))
             elif foot.line.down and not before:
                 self._press(name, foot, now_s, events)
             elif before and not foot.line.down:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from appliance.errors import ApplianceError, BadRequest, NotFound
-from appliance.panel.actions import STYLED, Action, Kind, Performer, Phase, Stage, Style
+from appliance.panel import lamps
+from appliance.panel.actions import STYLED, Action, Condition, Kind, Performer, Phase, Stage, Style, Whole
 from appliance.panel.board import Board
+from appliance.panel.deliberate import BOOT_HELD_S, BOOT_LATEST_S, MEANT, Deliberate
 from appliance.panel.gestures import Event, Feet, Gesture
 from appliance.panel.kept import Kept
-from appliance.panel.lamps import Lamp, learning
+from appliance.panel.lamps import Lamp
 from appliance.panel.midi import MidiIn
 from appliance.panel.midi_hand import MidiHand
 from appliance.panel.pot_hand import PotHand
@@ -34,7 +36,10 @@ _OFF = (0.0, 0.0, 0.0)
 
 
 class Hands:
-    """One box. `say` is told each thing that the player should know, once."""
+    """One box. `say` is told each thing that the player should know, once.
+
+    `fresh`: the box was switched on just now, and a switch held since then means what `boot` binds.
+    """
 
     def __init__(
         self,
@@ -46,6 +51,7 @@ class Hands:
         *,
         kept: Kept | None = None,
         midi: MidiIn | None = None,
+        fresh: bool = True,
     ) -> None:
         self._wiring = wiring
         self._board = board
@@ -62,6 +68,9 @@ class Hands:
         self._midi = MidiHand(wiring.midi, midi, self.kept)
         self._pressed: dict[str, Action] = {}  # control → what its press did, until its release
         self._stuck: tuple[str, ...] = ()
+        self._fresh = fresh
+        self._let_go_now = False  # a switch was held since the box was switched on, long enough
+        self._deliberate = Deliberate()
         self._told: dict[str, str] = {}
         self._moved_s = float("-inf")
         self._lamps_s = float("-inf")
@@ -81,7 +90,9 @@ class Hands:
                 self._feet.listen(self._bindings.doubles(), self._bindings.chords())
             for event in self._feet.step(now_s, levels):
                 self._foot(event)
-            self._tell_stuck()
+            if (meant := self._deliberate.step(now_s, self._feet.down)) is not None:
+                self._perform(*meant, Phase.PRESS, None, now_s)
+            self._tell_stuck(now_s)
             self._turn_pots(now_s)
             self._turn_encoders(now_s)
             for control, action, phase, value in self._midi.poll(now_s):
@@ -93,6 +104,11 @@ class Hands:
 
     def _foot(self, event: Event) -> None:
         name, now_s = event.switch, event.at_s
+        if event.gesture is Gesture.LET_GO:
+            action = self._bindings.bound(name, event.gesture)
+            if action is not None and self._counts_at_boot(event.down_s):
+                self._perform(name, action, Phase.PRESS, None, now_s)
+            return
         if event.gesture not in (Gesture.RELEASE, Gesture.CHORD_RELEASE):
             self._last[name] = event.gesture.value
         if event.gesture is Gesture.PRESS and self._stop_learning(now_s):
@@ -109,7 +125,13 @@ class Hands:
         if action is not None:
             self._press(name, action, now_s)
 
+    def _counts_at_boot(self, down_s: float) -> bool:
+        return self._fresh and BOOT_HELD_S <= down_s <= BOOT_LATEST_S
+
     def _press(self, name: str, action: Action, now_s: float) -> None:
+        if action.kind in MEANT:
+            self._deliberate.begin(name, action, now_s)
+            return
         if self._perform(name, action, Phase.PRESS, None, now_s) and action.kind in STYLED:
             self._pressed[name] = action
 
@@ -165,7 +187,7 @@ class Hands:
 
     def _perform(self, control: str, action: Action, phase: Phase, value: float | None, now_s: float) -> bool:
         """Ask the performer; True when it did. What it refuses is said once, until it does something else."""
-        lamps = [lamp for name, lamp in self._lamps.items() if self._shows(name, action)]
+        shown = [lamp for name, lamp in self._lamps.items() if self._shows(name, action)]
         try:
             if action.kind is Kind.CALIBRATE:
                 self.calibrate(action.name, "begin", now_s)
@@ -173,12 +195,12 @@ class Hands:
                 self._performer.perform(action, phase, value)
         except ApplianceError as error:
             self._tell(control, str(error))
-            for lamp in lamps:
+            for lamp in shown:
                 lamp.refused(now_s)
             return False
         self._told.pop(control, None)
         if phase is Phase.PRESS:
-            for lamp in lamps:
+            for lamp in shown:
                 lamp.pressed(now_s)
         if phase is not Phase.VALUE:
             self._light(now_s)
@@ -193,11 +215,12 @@ class Hands:
         if not self._lamps:
             return
         confirmed = self._stage.confirmed()
+        condition = self._stage.condition() if isinstance(self._stage, Whole) else Condition.PLAYING
         teaching = any(pot.learner is not None for pot in self._pots.values())
         for name, lamp in self._lamps.items():
             wired = self._wiring.leds[name]
             on = lamp.step(now_s, self._stage.lit(wired.shows), confirmed)
-            self._shown[name] = on = learning(now_s) if teaching else on
+            self._shown[name] = on = self._all_show(now_s, on, condition, teaching=teaching)
             red, green, blue = wired.colour
             share = wired.brightness
             self._board.leds[name]((red * share, green * share, blue * share) if on else _OFF)
@@ -205,6 +228,18 @@ class Hands:
             self._board.show()
         except OSError as error:
             self._tell("strip", f"The LED strip does not answer: {error}")
+
+    def _all_show(self, now_s: float, on: bool, condition: Condition, *, teaching: bool) -> bool:
+        """What an LED shows, where there is something that all of them say."""
+        if condition is Condition.LEAVING:
+            return lamps.leaving(now_s)
+        if self._deliberate.action is not None or self._let_go_now:
+            return lamps.held_for(now_s)
+        if teaching:
+            return lamps.learning(now_s)
+        if condition is Condition.UPDATING:
+            return lamps.updating(now_s, on)
+        return lamps.in_safe_mode(now_s, on) if condition is Condition.SAFE else on
 
     # ---- what is said ----
 
@@ -214,12 +249,17 @@ class Hands:
             log.warning("%s", words)
             self._say(words)
 
-    def _tell_stuck(self) -> None:
+    def _tell_stuck(self, now_s: float) -> None:
         stuck = self._feet.stuck
+        self._let_go_now = False
         for name in stuck:
-            self._tell(
-                f"stuck {name}", f"Switch {name} is held down, or its wire is shorted: ignored until it is let go"
-            )
+            action = self._bindings.bound(name, Gesture.LET_GO)
+            if action is not None and self._counts_at_boot(self._feet.stuck_for_s(name, now_s)):
+                self._let_go_now = True
+                words = f"Let go of switch {name} now for {action}"
+            else:
+                words = f"Switch {name} is held down, or its wire is shorted: ignored until it is let go"
+            self._tell(f"stuck {name}", words)
         for name in self._stuck:
             if name not in stuck:
                 self._told.pop(f"stuck {name}", None)

@@ -19,7 +19,8 @@ from appliance import paths
 from appliance.bridge.server import Backend
 from appliance.errors import ApplianceError, BadRequest, NotAllowed, NotFound, NotInstalled, StorageError
 from appliance.panel import wiring_file
-from appliance.panel.actions import Names, Performer, Stage, parse
+from appliance.panel import wiring_values as values
+from appliance.panel.actions import Names, Performer, Stage
 from appliance.panel.board import Board, has_header
 from appliance.panel.hands import Hands
 from appliance.panel.kept import Kept
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_FAULT_S = 1.0
+_BOOT_S = 120.0  # the slowest Pi with its card checked is up by then
 _NO_HEADER = "no GPIO header here, so no pots and switches"
 
 
@@ -103,7 +105,7 @@ class HandsService:
     @staticmethod
     def _learn(hands: Hands, fields: Mapping[str, Any]) -> None:
         action = fields.get("action")
-        hands.learn(None if action is None else parse(action))
+        hands.learn(None if action is None else values.from_afar(action))
 
     def _simulate(self, fields: Mapping[str, Any]) -> None:
         box = self._box
@@ -165,7 +167,16 @@ class HandsService:
             board = Board()
             wiring = replace(wiring, pots={}, chords={})  # what the plan names is not there
             self._missing = _NO_HEADER
-        return Hands(wiring, board, self._acting, self._acting, self._say, kept=kept, midi=midi)
+        return Hands(
+            wiring,
+            board,
+            self._acting,
+            self._acting,
+            self._say,
+            kept=kept,
+            midi=midi,
+            fresh=self._box is not None or _just_booted(),
+        )
 
     def _board(self, wiring: Wiring, mode: str) -> Board | None:
         if mode == "sim":
@@ -206,6 +217,11 @@ def real_board(wiring: Wiring) -> Board | None:
     except ImportError as error:
         raise NotInstalled("the GPIO header needs gpiozero: pip install 'appliance[pi]'") from error
     return pins.open_board(wiring, pins.real_pins())
+
+
+def _just_booted() -> bool:
+    """Was the machine switched on just now? A panel that starts later says nothing of switches held at power-on."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) < _BOOT_S
 
 
 def _midi(wiring: Wiring, *, asked_for: bool) -> MidiIn | None:

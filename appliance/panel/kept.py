@@ -101,3 +101,12 @@ def _from_json(content: Any) -> tuple[dict[str, tuple[float, float]], dict[str, 
 
 def _items(found: Any) -> list[tuple[str, Any]]:
     return list(found.items()) if isinstance(found, dict) else []
+
+
+def cleaned(content: Any) -> dict[str, Any]:
+    """What the file holds, from a stranger: what makes no sense is left out."""
+    ends, midi = _from_json(content)
+    return {
+        "ends": {name: list(pair) for name, pair in ends.items()},
+        "midi": {message: str(action) for message, action in midi.items()},
+    }

@@ -7,6 +7,12 @@ _SEEN_S = 0.15  # a press shows at least so long
 _BLINK_HZ = 4.0
 _FAILED_S = 2.0
 _LEARN_HZ = 8.0
+_LEAVE_HZ = 1.0
+_HELD_HZ = 5.0
+_SAFE_EVERY_S = 2.0
+_SAFE_FLASH_S = 0.12
+_UPDATE_EVERY_S = 0.5
+_UPDATE_FLASH_S = 0.06
 
 
 class Lamp:
@@ -59,6 +65,26 @@ class Lamp:
 def learning(now_s: float) -> bool:
     """All LEDs while a pot learns its ends: fast blinking."""
     return _blinking(now_s, _LEARN_HZ)
+
+
+def leaving(now_s: float) -> bool:
+    """All LEDs while the box is being switched off: slow blinking, then dark."""
+    return _blinking(now_s, _LEAVE_HZ)
+
+
+def held_for(now_s: float) -> bool:
+    """All LEDs while a switch is held for something that has to be meant: quick flashes."""
+    return now_s * _HELD_HZ % 1.0 < 0.25
+
+
+def in_safe_mode(now_s: float, on: bool) -> bool:
+    """One LED in safe mode: what it shows, turned over for a moment every two seconds."""
+    return on != (now_s % _SAFE_EVERY_S < _SAFE_FLASH_S)
+
+
+def updating(now_s: float, on: bool) -> bool:
+    """One LED while a new version is made or tried: what it shows, turned over twice a second for a moment."""
+    return on != (now_s % _UPDATE_EVERY_S < _UPDATE_FLASH_S)
 
 
 def _blinking(now_s: float, hz: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.panel.actions import Action, Kind, Phase, Style
+from appliance.panel.deliberate import MEANT
 from appliance.panel.kept import Kept
 from appliance.panel.midi import MidiIn
 from appliance.panel.midi_messages import Received, Sort
@@ -70,6 +71,8 @@ class MidiHand:
         name = str(received.message)
         action = self._kept.midi.get(name) or self._wiring.bindings.get(name)
         control = f"MIDI {name}"
+        if action is not None and action.kind in MEANT:
+            return None  # learnt by an older version, or edited into its file
         if action is None:
             if received.message.sort is Sort.PROGRAM and self._wiring.program_change:
                 return control, Action(Kind.PRESET, number=received.message.number + 1), Phase.PRESS, None

@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,75 +16,88 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance import storage
+from appliance.box import wishes
 from appliance.bridge import layout
-from appliance.bridge.status import StatusReader
-from appliance.errors import ApplianceError, BadRequest, NotFound, StorageError
+from appliance.errors import ApplianceError, BadRequest, NotFound, NotInstalled, StorageError
 from appliance.formats.description import Knob
 from appliance.library.presets import Preset, PresetBook
 from appliance.library.setlists import SetLists
 from appliance.library.store import Library
+from appliance.panel.audio_watch import AudioWatch, Finding
 from appliance.panel.box_requests import BoxRequests, identity
 from appliance.panel.keeping import Lasting, SoundKeeper
+from appliance.panel.leaving import Leaving
 from appliance.panel.levelling import Levelling
+from appliance.panel.network_requests import NetworkRequests
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
 from appliance.panel.preset_requests import PresetRequests
 from appliance.panel.recall import likely_next, recalled, with_overlay
 from appliance.panel.riff import RiffRecorder
+from appliance.panel.safe_state import safe_state
 from appliance.panel.sounds import Settings, Sound, Sounds
-from appliance.panel.state import LiveState, Moment, from_json, knob_positions, to_json, with_settings
+from appliance.panel.state import LiveState, Moment, knob_positions, with_settings
+from appliance.panel.state_file import StateFile
+from appliance.panel.system_requests import SystemRequests
 from appliance.panel.telling import state_of
 from appliance.panel.tuner import Reading, Tuner
+from appliance.panel.update_requests import UpdateRequests
 
-STATE_SCHEMA = 1
-DEFAULT_PERIOD_FRAMES = 64  # until the audio process says what it runs at
-_SETTLE_S = 0.4  # save this long after the last change …
-_LONGEST_UNSAVED_S = 5.0  # … and this long after the first one, however busy the knobs
-_RETRY_SAVE_S = 10.0
+log = logging.getLogger(__name__)
 
 
 class Panel:
     """Answers requests (`bridge/commands.py`); a `server.Backend`. Publishes at once what was saved last time.
 
+    `safe`: why the factory sound should play instead of what was saved.
     `performer` does what pots and footswitches ask for (`actions.Performer`).
     """
 
     def __init__(
-        self, *, library: Library, state_file: Path, controls: Path, status: Path, patches: Path, tap: Path, kept: Path
+        self,
+        *,
+        library: Library,
+        state_file: Path,
+        controls: Path,
+        status: Path,
+        patches: Path,
+        tap: Path,
+        kept: Path,
+        safe: str | None = None,
     ) -> None:
         self.library = library
         self.presets = PresetBook(state_file.with_name("presets.json"))
         self.setlists = SetLists(state_file.with_name("setlists.json"))
-        self._state_file = state_file
+        self._file = StateFile(state_file)
         self._sounds = Sounds(controls, PatchWriter(patches, library))
-        self._status_file = status
-        self._status = StatusReader(status)
+        self._watch = AudioWatch(status, self._sounds)
         self._changed = threading.Condition(threading.RLock())
         self._ahead = threading.Event()  # other sounds are likely next
         self._revision = 1
         self._moment = Moment()
-        self._reported_failure = 0
-        self._sounded: tuple[str | None, str | None] | None = None  # model and cabinet that audio has played
-        self._changed_at: float | None = None
-        self._unsaved_since = 0.0
-        self._save_failed = False
+        self._safe: str | None = None
+        self._before_safe: LiveState | None = None
         self.tuner = Tuner(tap)
-        self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self.runs_at)
+        self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self._watch.runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
         self._keeper = SoundKeeper(kept, self._sounds, self.say)
         self.performer = PanelPerformer(self, status)
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
-        loaded = storage.load_json(state_file, STATE_SCHEMA)
-        self._state = from_json(loaded.content)
-        notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
+        self._system_requests = SystemRequests(self)
+        self.network = NetworkRequests(state_file.with_name("phones.json"))
+        self.updates = UpdateRequests(self)
+        self.leaving = Leaving()
+        self._state = self._file.state
+        notes = (self._file.note, self.presets.note, self.setlists.note, *library.notes)
         self._message = next((note for note in notes if note), None)
         self._match_db = self.levelling.match_db(self.preset)  # of the preset recalled last
         with self._changed:
+            if safe is not None:
+                self._become_safe(safe)
             self._look_at_audio()
-            is_up = self._status.read() is not None
-            kept_db = self._keeper.take_over(self._sound_of(self._state), self._state.preset, audio_is_up=is_up)
+            sound = self._sound_of(self._state)
+            kept_db = self._keeper.take_over(sound, self._state.preset, audio_is_up=self._watch.is_up)
             self._match_db = self._match_db if kept_db is None else kept_db  # or the level would jump
             self._play()
 
@@ -97,6 +111,9 @@ class Panel:
             "set": self._set,
             **self._box_requests.handlers,
             **self._preset_requests.handlers,
+            **self._system_requests.handlers,
+            **self.network.handlers,
+            **self.updates.handlers,
         }
         handler = handlers.get(request["request"])
         if handler is None:
@@ -120,6 +137,30 @@ class Panel:
         with self._changed:
             self._message = message
             self.tell()
+
+    def leave(self, do: str) -> None:
+        """Switch the box off, or start it anew: the sound fades at once. Raises NotAllowed, BadRequest."""
+        with self._changed:
+            self._message = self.leaving.begin(do)
+            self._publish()
+            self.tell()
+
+    def safe_mode(self, why: str) -> None:
+        """Play the factory sound, and open the hotspot where there is one. What was saved stays until somebody changes
+        something."""
+        with self._changed:
+            self._become_safe(why)
+            self._play()
+            self.tell()
+        try:
+            wishes.wish("network", do="hotspot", wish="on", lasting=False)
+        except (NotInstalled, StorageError) as error:
+            log.info("no hotspot: %s", error)
+
+    @property
+    def safe(self) -> str | None:
+        """Why the factory sound plays; None: it does not, or was chosen."""
+        return self._safe
 
     def state_after(self, revision: int, timeout_s: float) -> dict[str, Any] | None:
         """See `server.Backend`."""
@@ -296,12 +337,16 @@ class Panel:
                 self._play()
                 self._ahead.set()
                 self.tell()
-            due = self._changed_at is not None and (
-                now - self._changed_at >= (_RETRY_SAVE_S if self._save_failed else _SETTLE_S)
-                or (not self._save_failed and now - self._unsaved_since >= _LONGEST_UNSAVED_S)
-            )
-        if due:
+            due = self._file.due(now)
+            going = self.leaving.ready(now)
+        if due or going:
             self.save()
+        with self._changed:
+            why_not = self.leaving.ask(now) if going else self.leaving.refused(now)
+            if why_not is not None:
+                self._message = why_not
+                self._publish()
+                self.tell()
         self._keeper.work(now)
 
     def save(self) -> None:
@@ -310,21 +355,9 @@ class Panel:
         Failure becomes the state's message and is tried again later. For the thread that calls `tick` alone.
         """
         with self._changed:
-            if self._changed_at is None:
-                return
-            content = to_json(self._state)
-            self._changed_at = None
-        try:
-            storage.save_json(self._state_file, STATE_SCHEMA, content)
-        except StorageError as error:
-            with self._changed:
-                self._changed_at = time.monotonic()
-                if not self._save_failed:
-                    self._save_failed = True
-                    self._message = f"The settings are not saved: {error}"
-                    self.tell()
-        else:
-            self._save_failed = False
+            content = self._file.take(self._before_safe or self._state)
+        if content is not None and (words := self._file.write(content)) is not None:
+            self.say(words)
 
     def close(self) -> None:
         """Save and let go of the shared memory; the sound goes on as it is."""
@@ -333,7 +366,7 @@ class Panel:
         self.tuner.switch(False)
         self.performer.close()
         self._sounds.close()
-        self._status.close()
+        self._watch.close()
 
     # ---- with the lock held ----
 
@@ -414,12 +447,14 @@ class Panel:
     def _publish(self) -> None:
         match_db = self._match_db if self._state.normalise else 0.0
         boost_db = self._state.boost_db if self._moment.boost else 0.0
-        mute = layout.Flag.MUTE if self._moment.tuner and self._state.tuner_mutes else layout.Flag(0)
+        silent = self.leaving.going is not None or (self._moment.tuner and self._state.tuner_mutes)
+        mute = layout.Flag.MUTE if silent else layout.Flag(0)
         settings = self._settings_of(self.heard)
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
-        self._note_what_lasts()
+        if self._safe is None:  # or the next start would begin with it
+            self._note_what_lasts()
 
     def _note_what_lasts(self) -> None:
         preset, state, settings = self.preset, self._state, self._settings_of(self._state)
@@ -439,52 +474,53 @@ class Panel:
             return "no model"
 
     def runs_at(self) -> tuple[int, int]:
-        """Rate in Hz and frames of a period."""
-        found = StatusReader(self._status_file).read()  # of its own: for other threads
-        frames = found.period_frames if found is not None else 0
-        return self._sounds.rate_hz, frames or DEFAULT_PERIOD_FRAMES
+        """Rate in Hz and frames of a period. For any thread."""
+        return self._watch.runs_at()
 
     def _look_at_audio(self) -> bool:
-        """Read status. True when the audio process runs at another rate than the patch is made for."""
-        found = self._status.read()
-        if found is None:
-            return False
-        if found.sample_rate_hz not in (0, self._sounds.rate_hz):
-            self._sounds.at_rate(found.sample_rate_hz)
-            return True
-        generation = self._sounds.generation
-        if found.generation == generation:
-            self._sounded = (self._state.model, self._state.cabinet)
-        if found.failed_generation == generation >= layout.KEPT_GENERATION:
-            self._sounds.play_anew()  # audio could not take it from where it is kept: hand it over as any other
+        """See what audio made of what was asked for. True when another sound is to be asked for."""
+        found = self._watch.look((self._state.model, self._state.cabinet))
+        if found is Finding.CRASHES:
+            if self._safe is not None:
+                return False  # it is no sound's fault
+            self._become_safe("the sound process ended again and again with this sound")
+        elif found is Finding.KEPT_FAILED:
+            self._sounds.play_anew()  # handed over as any other
             self._play()
-            return False
-        if found.failed_generation == generation and self._reported_failure != generation:
-            reason = found.message or "the audio process gave no reason"
-            self._message = f"This sound could not be loaded, the one before it plays on: {reason}"
+        elif found is Finding.FAILED:
+            self._message = f"This sound could not be loaded, the one before it plays on: {self._watch.reason}"
             self._go_back()
-        return False
+        return found in (Finding.OTHER_RATE, Finding.CRASHES)
 
     def _go_back(self) -> None:
         """The wanted sound can't be had: want the last one that could, so that the dials turn what is heard."""
         failed = self._sounds.generation
         self._sounds.play_anew()
-        if self._sounded is not None and self._sounded != (self._state.model, self._state.cabinet):
-            self._state = replace(self._state, model=self._sounded[0], cabinet=self._sounded[1])
+        before = self._watch.to_go_back_to((self._state.model, self._state.cabinet))
+        if before is not None:
+            self._state = replace(self._state, model=before[0], cabinet=before[1])
             message = self._message
             self._play()
             self._message = message
             self._note_change()
-            self._reported_failure = self._sounds.generation
+            self._watch.reported(self._sounds.generation)
         else:
-            self._reported_failure = failed
+            self._watch.reported(failed)
             self.tell()
 
+    def _become_safe(self, why: str) -> None:
+        self._safe, self._before_safe = why, self._before_safe or self._state
+        self._state = safe_state(self._state, self.library.models(), self.library.cabinets())
+        self._moment = Moment()
+        self._match_db = 0.0
+        self._message = (
+            f"Safe mode: {why}. The factory sound plays, and nothing of yours was changed: "
+            "choose a preset to go on as before"
+        )
+
     def _note_change(self) -> None:
-        now = time.monotonic()
-        if self._changed_at is None:
-            self._unsaved_since = now
-        self._changed_at = now
+        self._safe = self._before_safe = None
+        self._file.changed(time.monotonic())
         self.tell()
 
     def tell(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from appliance.bridge.layout import AudioState
 from appliance.bridge.status import StatusReader
 from appliance.errors import BadRequest, NotFound
-from appliance.panel.actions import Action, Kind, Phase, parse
+from appliance.panel.actions import Action, Condition, Kind, Phase, parse
 from appliance.panel.recall import bank_places, bank_step, morphed, step
 from appliance.panel.state import knob_positions
 from appliance.panel.targets import Target, target
@@ -25,7 +25,7 @@ _STALE_S = 0.5
 
 
 class PanelPerformer:
-    """`actions.Performer`, `Stage`, `Names` and `Bindings` for a panel. `perform` and `turns` are thread-safe."""
+    """The protocols of `actions.py` for a panel. `perform` and `turns` are thread-safe."""
 
     def __init__(self, panel: Panel, status: Path) -> None:
         self._panel = panel
@@ -47,6 +47,10 @@ class PanelPerformer:
             Kind.TUNER: lambda _action, _phase: panel.hold(replace(panel.moment, tuner=not panel.moment.tuner)),
             Kind.COMPARE: lambda _action, _phase: self._compare(),
             Kind.SCENE: lambda action, _phase: self._scene(action.number),
+            Kind.HOTSPOT: lambda _action, _phase: self._hotspot(),
+            Kind.SHUTDOWN: lambda _action, _phase: panel.leave("off"),
+            Kind.RESTART: lambda _action, _phase: panel.leave("restart"),
+            Kind.SAFE_MODE: lambda _action, _phase: panel.safe_mode("a switch was held"),
         }
 
     def perform(self, action: Action, phase: Phase, value: float | None = None) -> None:
@@ -108,6 +112,14 @@ class PanelPerformer:
         preset = self._panel.preset
         text = preset.bindings.get(control) if preset is not None else None
         return None if text is None else parse(text)
+
+    def condition(self) -> Condition:
+        """See `actions.Whole`."""
+        if self._panel.leaving.going is not None:
+            return Condition.LEAVING
+        if self._panel.updates.working:
+            return Condition.UPDATING
+        return Condition.PLAYING if self._panel.safe is None else Condition.SAFE
 
     def lit(self, action: Action) -> bool | None:
         """See `actions.Stage`."""
@@ -193,6 +205,9 @@ class PanelPerformer:
             panel.hold(replace(panel.moment, scene=0, overlay={}))
         else:
             panel.hold(replace(panel.moment, scene=number, overlay=dict(scenes[number - 1].knobs)))
+
+    def _hotspot(self) -> None:
+        self._panel.say(self._panel.network.change_over())
 
     # ---- positions ----
 

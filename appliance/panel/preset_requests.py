@@ -11,6 +11,7 @@ from appliance.library.items import clean_name
 from appliance.library.presets import MAX_SCENES, Preset, Scene, clean_bindings
 from appliance.library.setlists import SetList
 from appliance.panel.actions import Phase, parse
+from appliance.panel.deliberate import MEANT
 from appliance.panel.recall import stored
 from appliance.panel.state import knob_positions
 
@@ -111,8 +112,9 @@ class PresetRequests:
     def _bind(self, fields: Fields) -> None:
         preset = self._panel.presets.get(_text(fields, "preset"))
         bindings = clean_bindings(fields.get("bindings"))
-        for action in bindings.values():
-            parse(action)
+        for text in bindings.values():
+            if (action := parse(text)).kind in MEANT:
+                raise NotAllowed(f"{action} belongs to the box, so that it is where it always was: no preset binds it")
         self._panel.presets.put(replace(preset, bindings=bindings))
 
     def _bank_size(self, fields: Fields) -> None:

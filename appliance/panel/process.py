@@ -6,12 +6,16 @@ import logging
 import signal
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 
 from appliance import paths
 from appliance.bridge.server import PanelServer
+from appliance.errors import StorageError
 from appliance.library.store import Library
 from appliance.notify import Notifier
+from appliance.panel import restore_journal
+from appliance.panel.crash_guard import SHORT_LIFE_S, PanelStarts
 from appliance.panel.hands_service import HandsBackend, HandsService
 from appliance.panel.panel import Panel
 
@@ -32,6 +36,9 @@ def run() -> None:
     runtime, data = paths.runtime_dir(), paths.data_dir()
     runtime.mkdir(parents=True, exist_ok=True, mode=0o750)
     with PanelServer(paths.panel_socket()) as server:  # first, because it refuses a second panel
+        restored = _end_restore(data)
+        starts = PanelStarts(runtime / "starts.json")
+        fell_again = starts.begin(data / "state.json")
         library = Library(data)
         for note in library.notes:
             log.warning("%s", note)
@@ -42,8 +49,10 @@ def run() -> None:
             status=paths.status_file(),
             patches=runtime / "patches",
             tap=paths.tap_file(),
+            safe="the pedal ended within seconds again and again" if fell_again else None,
             kept=paths.kept_dir(),
         )
+        steady_s = time.monotonic() + SHORT_LIFE_S
         hands = HandsService(panel.performer, panel.say, data / "controls.json")
         server.start(HandsBackend(panel, hands))
         hands.start()
@@ -56,15 +65,30 @@ def run() -> None:
         levels = threading.Thread(target=_level_presets, args=(panel, stop), name="panel-levels", daemon=True)
         levels.start()
         log.info("ready: %d models, %d cabinets", len(library.models()), len(library.cabinets()))
-        while not stop.wait(_TICK_S):
-            panel.tick(time.monotonic())
+        if restored is not None:
+            panel.say(restored)
+        while not (stop.wait(_TICK_S) or panel.updates.afresh.is_set()):
+            panel.tick(now_s := time.monotonic())
+            panel.updates.look(now_s)
             hands.save()
             notifier.alive()
+            if now_s > steady_s:
+                starts.settled()
         notifier.stopping()
         log.info("stopping")
         hands.close()
         ahead.join(timeout=2.0)
     panel.close()
+    starts.settled()
+
+
+def _end_restore(data: Path) -> str | None:
+    """Carry out a restore that was decided on. Words for the player; None: there was none."""
+    try:
+        return restore_journal.finish(data)
+    except StorageError as error:  # room on the card is made with a panel that runs
+        log.error("the restore waits for the next start: %s", error)
+        return f"The restore waits for the next start: {error}"
 
 
 def _prepare_ahead(panel: Panel, stop: threading.Event) -> None:

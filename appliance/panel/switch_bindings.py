@@ -9,10 +9,11 @@ from typing import Any
 
 from appliance.errors import BadRequest
 from appliance.panel.actions import Action, Bindings, Stage, Style
+from appliance.panel.deliberate import MEANT
 from appliance.panel.gestures import Gesture
 from appliance.panel.wiring import SwitchWiring, Wiring
 
-_LISTED = (Gesture.PRESS, Gesture.TAP, Gesture.HOLD, Gesture.DOUBLE)
+_LISTED = (Gesture.PRESS, Gesture.TAP, Gesture.HOLD, Gesture.DOUBLE, Gesture.LET_GO)
 
 
 class SwitchBindings:
@@ -63,7 +64,7 @@ class SwitchBindings:
         if gesture in (Gesture.HOLD, Gesture.DOUBLE):
             return self._of_the_sound(f"{name} {gesture.value}")
         short = Gesture.PRESS if self._wiring.switches[name].press is not None else Gesture.TAP
-        own = self._of_the_sound(name) if gesture is short else None
+        own = self._of_the_sound(name) if gesture is short else None  # LET_GO: the box's alone
         if own is not None and gesture is Gesture.TAP:
             return replace(own, style=Style.LATCHED)  # a tap is over when it is known to be one
         return own
@@ -78,7 +79,7 @@ class SwitchBindings:
             action = self._stage.binding(control)
         except BadRequest:
             return None
-        return None if action is None or action.continuous else action
+        return None if action is None or action.continuous or action.kind in MEANT else action
 
 
 def _line(gesture: Gesture, action: Action, own: bool) -> dict[str, Any]:
@@ -91,4 +92,5 @@ def _wired(switch: SwitchWiring, gesture: Gesture) -> Action | None:
         Gesture.TAP: switch.tap,
         Gesture.HOLD: switch.hold,
         Gesture.DOUBLE: switch.double,
+        Gesture.LET_GO: switch.boot,
     }.get(gesture)

@@ -30,6 +30,8 @@ def state_of(panel: Panel, revision: int, message: str | None) -> dict[str, Any]
         "knobs": knob_positions(heard, panel.knobs_of(heard.model)),
         "riff": panel.levelling.has_riff,
         "riff_words": panel.riff.words,
+        "safe": panel.safe,
+        "leaving": panel.leaving.going,
         "bank_size": panel.presets.bank_size,
         "tonight": tonight.id if tonight else None,
         "models": [item.to_state() for item in panel.library.models()],

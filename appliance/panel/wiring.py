@@ -67,6 +67,7 @@ class SwitchWiring:
     tap: Action | None = None
     hold: Action | None = None
     double: Action | None = None
+    boot: Action | None = None  # held while the box starts, then let go
     hold_s: float = 0.5
 
 
@@ -149,6 +150,7 @@ turns = ["morph", "knob Level"]
 pin = 5
 tap = "previous-preset"
 hold = "bank-down"
+boot = "safe-mode"
 
 [switch.middle]
 pin = 6
@@ -161,6 +163,7 @@ press = "bypass tap-or-hold"
 
 [chord]
 "left+middle" = "tuner"
+"left+right" = "shutdown"
 
 [led.left]
 pin = 17

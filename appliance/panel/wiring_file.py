@@ -205,7 +205,7 @@ def _pot(table: _Table) -> PotWiring:
 
 def _switch(table: _Table) -> SwitchWiring:
     pin = table.need("pin", values.pin, 0)
-    actions = {key: table.take(key, values.pressed, None) for key in ("press", "tap", "hold", "double")}
+    actions = {key: table.take(key, values.pressed, None) for key in ("press", "tap", "hold", "double", "boot")}
     return SwitchWiring(pin, **actions, hold_s=table.take("hold_s", values.number(0.2, 10.0), SwitchWiring.hold_s))
 
 
@@ -255,7 +255,7 @@ def _bindings(table: _Table) -> dict[str, Action]:
     found: dict[str, Action] = {}
     for text, action in table.take("bind", _a_table, {}).items():
         try:
-            found[str(parse_message(text))] = parse(action)
+            found[str(parse_message(text))] = values.from_afar(action)
         except BadRequest as error:
             table.fault("bind", f"{text!r}: {error}")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance.panel.actions import STYLED, Action, Kind, Style
+from appliance.panel.deliberate import MEANT, WHY_HELD
 from appliance.panel.wiring import Chip, Wiring
 from appliance.spelling import did_you_mean
 
@@ -70,10 +71,15 @@ def _switches(wiring: Wiring) -> Iterator[Fault]:
         either = (Style.LATCHED, Style.MOMENTARY)
         yield from _style(where, "hold", switch.hold, either, "a hold is not a tap")
         yield from _style(where, "double", switch.double, either, "a double press is not a tap")
+        for key in ("tap", "double"):
+            action = getattr(switch, key)
+            if action is not None and action.kind in MEANT:
+                yield where, key, f"{str(action)!r} has to be meant: {WHY_HELD}"
+        yield from _style(where, "boot", switch.boot, (Style.LATCHED,), "the switch is up by then")
         press = switch.press
         if press is not None and press.style is Style.TAP_OR_HOLD and switch.hold is not None:
             yield where, "hold", f"a held press ends {str(press)!r} already: bind one of the two"
-        if press is not None and press.kind not in STYLED and name in in_chords:
+        if press is not None and press.kind not in STYLED | MEANT and name in in_chords:
             yield where, "press", f"{str(press)!r} can't be undone when the press becomes a chord: use tap instead"
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from appliance.errors import BadRequest
 from appliance.panel.actions import Action, parse
+from appliance.panel.deliberate import MEANT, WHY_HELD
 from appliance.panel.wiring import Colour
 from appliance.spelling import did_you_mean
 
@@ -105,6 +106,14 @@ def pressed(value: Any) -> Action:
     action = parse(value)
     if action.continuous:
         raise BadRequest(f"{str(action)!r} takes a pot or a pedal, and a switch can only be pressed")
+    return action
+
+
+def from_afar(value: Any) -> Action:
+    """An action for MIDI."""
+    action = parse(value)
+    if action.kind in MEANT:
+        raise BadRequest(f"{str(action)!r} is for a switch of the box: {WHY_HELD}")
     return action
 
 

@@ -42,7 +42,7 @@ def ask_panel(command: str, timeout_s: float = 5.0, **fields: Any) -> dict[str, 
     status = str(reply.get("status", Status.INTERNAL.value))
     if status != Status.OK.value:
         raise RefusedError(status, str(reply.get("message") or "The panel refused and did not say why."))
-    answers = (reply.get(name) for name in ("state", "item", "reading", "preflight", "riff", "controls"))
+    answers = (found for name, found in reply.items() if name not in ("id", "status", "message"))
     answer: dict[str, Any] = next((found for found in answers if found), {})
     return answer
 

@@ -19,7 +19,7 @@ from appliance.web.hub import Hub
 from appliance.web.safety import settings
 from appliance.web.settings import MAX_LISTENERS
 
-if TYPE_CHECKING:  # numpy is a third of this process's memory and start, and a box with a sound card needs it not
+if TYPE_CHECKING:  # numpy is a quarter of this process's memory, and a box with a sound card does not need it
     import numpy as np
     import numpy.typing as npt
 

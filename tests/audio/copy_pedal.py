@@ -13,6 +13,7 @@ class CopyPedal:
         self.xruns = 0
         self.recoveries = 0
         self.periods = 0
+        self.faded_at_period: int | None = None
         self.io: tuple[object, ...] = ()
 
     def configure_io(
@@ -31,6 +32,9 @@ class CopyPedal:
 
     def set_state(self, state: int) -> None:
         self.states.append(AudioState(state))
+
+    def fade_out(self) -> None:
+        self.faded_at_period = self.periods
 
     def count_xrun(self) -> None:
         self.xruns += 1

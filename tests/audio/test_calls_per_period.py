@@ -42,7 +42,8 @@ def after_one_beat() -> Callable[[], bool]:
 
 
 def periods_of_a_beat() -> int:
-    return round(0.25 * RATE_HZ / PERIOD_FRAMES)
+    """With those of the fade at the end."""
+    return sum(round(seconds * RATE_HZ / PERIOD_FRAMES) for seconds in (0.25, loop._FADE_S))
 
 
 def per_period(port: Port, watch: Callable[[Callable[[], None], Counter[str]], None]) -> dict[str, float]:

@@ -21,6 +21,25 @@ def test_the_engine_is_told_what_was_negotiated() -> None:
     assert pedal.states == [AudioState.PLAYING, AudioState.STOPPED]
 
 
+def test_it_fades_out_before_it_ends_and_not_where_the_card_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    card, pedal = FakeCard(), CopyPedal()
+    port = card.port()
+    port.open()
+    loop.run(port, pedal, lambda: pedal.periods >= 1_000)
+    assert pedal.faded_at_period is not None
+    faded_s = (pedal.periods - pedal.faded_at_period) * port.period_frames / port.rate_hz
+    assert 0.05 <= faded_s <= 0.1
+    port = card.port()
+    port.open()
+
+    def lost(*_: object) -> bytes:
+        raise Xrun("the card goes just then")
+
+    monkeypatch.setattr(pedal, "fade_out", lambda: monkeypatch.setattr(port, "read", lost))
+    loop.run(port, pedal, lambda: True)
+    assert pedal.states[-1] is AudioState.STOPPED
+
+
 def test_it_beats_four_times_a_second_while_frames_move() -> None:
     card, pedal, beats = FakeCard(), CopyPedal(), []
     port = card.port()

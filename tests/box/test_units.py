@@ -46,9 +46,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tree")
     shutil.copytree("/usr/lib/systemd/system", root / "usr/lib/systemd/system", symlinks=True)
     shutil.copytree(UNITS, root / "usr/lib/systemd/system", dirs_exist_ok=True)
-    python = root / "opt/appliance/current/bin/python"
-    python.parent.mkdir(parents=True)
-    shutil.copy("/bin/true", python)
+    for version in ("current", "trial/judge"):
+        python = root / "opt/appliance" / version / "bin/python"
+        python.parent.mkdir(parents=True)
+        shutil.copy("/bin/true", python)
+    (root / "bin").mkdir()
+    shutil.copy("/bin/true", root / "bin/kill")
     for helper in (path for path in (UNITS.parents[2] / "lib").rglob("*") if path.is_file()):
         target = root / "usr/lib" / helper.relative_to(UNITS.parents[2] / "lib")
         if not target.exists():
@@ -134,6 +137,7 @@ def test_the_sound_has_no_network_and_the_web_no_port_of_its_own() -> None:
 def test_the_web_writes_its_inbox_alone() -> None:
     web = parsed(UNITS / "appliance-web.service")["Service"]
     assert web["ProtectSystem"] == ["strict"]
+    assert web["ReadOnlyPaths"] == ["/run /dev/shm"]  # which strict does not take in
     assert web.get("ReadWritePaths", []) == []
     assert web["BindPaths"] == ["/var/lib/appliance/inbox"]
     environment = dict(word.split("=", 1) for line in web["Environment"] for word in line.split())
@@ -143,7 +147,11 @@ def test_the_web_writes_its_inbox_alone() -> None:
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
 def test_every_service_runs_the_version_that_is_current(path: Path) -> None:
     command = parsed(path)["Service"]["ExecStart"][0].lstrip("-+!@:")
-    assert command.startswith(("/opt/appliance/current/bin/", "/usr/lib/appliance/"))
+    # A version on trial is judged by the one before it.
+    judge = (
+        "/opt/appliance/trial/judge/bin/" if path.name == "appliance-trial.service" else "/opt/appliance/current/bin/"
+    )
+    assert command.startswith((judge, "/usr/lib/appliance/"))
 
 
 def test_every_user_and_folder_that_a_unit_names_is_made() -> None:

@@ -90,6 +90,18 @@ class RunningPedal:
             process.wait()
             raise
 
+    def ended(self, name: str) -> bool:
+        """Whether a process ended by itself, in order."""
+        return self._processes[name].poll() == 0
+
+    def answers(self) -> bool:
+        """Whether the panel does."""
+        try:
+            self.state()
+        except NotRunning:
+            return False
+        return True
+
     def signal(self, name: str, number: int) -> None:
         """Send one process a signal."""
         self._processes[name].send_signal(number)

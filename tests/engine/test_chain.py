@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from appliance.audio import loop
 from appliance.bridge import layout
 from appliance.bridge.layout import ControlsPayload, Flag, StatusBlock
 from appliance.engine._native import Pedal
@@ -144,6 +145,20 @@ def test_mute_is_silent_and_does_not_click() -> None:
     muted = playing.process_float(guitar)
     assert not muted[RATE_HZ // 5 :].any()
     assert largest_step(np.concatenate([loud[-10:], muted])) <= 1.5 * largest_step(guitar)
+
+
+def test_a_fade_out_is_silent_within_its_time_for_good_and_does_not_click() -> None:
+    playing = pedal()
+    playing.load_patch(patch(gain_model(1.0)))
+    guitar = sine(150, 0.3)
+    loud = playing.process_float(guitar)
+    playing.fade_out()
+    fading = playing.process_float(guitar)
+    left = np.abs(fading[round(loop._FADE_S * RATE_HZ) - 64 :])
+    assert left.max() < 1e-3 * np.abs(loud).max()  # 60 dB down by the last period that is played
+    assert largest_step(np.concatenate([loud[-10:], fading])) <= 1.5 * largest_step(guitar)
+    playing.set_controls(controls())
+    assert not playing.process_float(guitar)[RATE_HZ // 5 :].any()
 
 
 @pytest.mark.parametrize("block", [16, 64, 480])

@@ -27,6 +27,10 @@ RATE_HZ = 48_000
 PERIOD_FRAMES = 64
 PERIOD_S = PERIOD_FRAMES / RATE_HZ
 
+SWITCHES = "".join(  # the default plan without what a converter reads: quicker to simulate
+    f"[{part}" for part in DEFAULT_TEXT.split("[") if part.startswith(("switch", "chord", "led"))
+)
+
 Audio = npt.NDArray[np.float32]
 
 

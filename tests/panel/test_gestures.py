@@ -143,7 +143,8 @@ def test_a_switch_that_is_down_at_the_first_look_means_nothing_until_it_was_let_
             now_s += LOOK_S
             events += feet.step(now_s, {"a": level})
         assert feet.stuck == ()
-    assert words(events) == [(PRESS, "a"), (RELEASE, "a"), (TAP, "a")]
+    assert words(events) == [(Gesture.LET_GO, "a"), (PRESS, "a"), (RELEASE, "a"), (TAP, "a")]
+    assert events[0].down_s == pytest.approx(3.0, abs=2 * LOOK_S)
 
 
 def test_the_same_looks_give_the_same_events() -> None:

@@ -525,7 +525,7 @@ def test_a_preset_binds_doubles_and_chords_that_the_box_does_not_have(tmp_path: 
         made.tap("left")
         made.play(0.5)
         assert made.panel.live.preset == made.panel.order[0]  # one tap is still the box's
-        assert {line["gesture"] for line in made.report["bound"]["left"]} == {"tap", "hold"}
+        assert {line["gesture"] for line in made.report["bound"]["left"]} == {"tap", "hold", "let-go"}
         made.tap("left")
         made.tap("left")
         made.play(0.5)

@@ -101,7 +101,10 @@ class ScriptedPanel:
         self.imports: Callable[[Path], dict[str, Any]] | None = None
         self.requests: list[dict[str, Any]] = []
         self.reading: dict[str, Any] | None = None
+        self.network: dict[str, Any] | None = None
+        self.settled: list[str] = []
         self.controls: dict[str, Any] | None = None
+        self.box: dict[str, Any] = {"installed": True, "missing": None}
         self.state: dict[str, Any] = {
             "revision": 1,
             "model": "m-drive",
@@ -132,6 +135,14 @@ class ScriptedPanel:
             if self.controls is None:
                 raise NotFound("no GPIO header here, so no pots and switches")
             return {"controls": self.controls}
+        if kind == "box":
+            return {"box": self.box}
+        if kind == "power":
+            self.change(leaving=asked["do"])
+        if kind == "network":
+            if asked.get("do") == "settle":
+                self.settled.append(asked["address"])
+            return {"network": {"report": self.network, "settled": list(self.settled)}}
         if kind == "import":
             assert self.imports is not None
             return {"item": self.imports(Path(asked["path"]))}

@@ -103,7 +103,7 @@ function footRow(list, name) {
   };
 }
 
-const GESTURES = { press: "Press", tap: "Tap", hold: "Hold", double: "Twice", chord: "Together" };
+const GESTURES = { press: "Press", tap: "Tap", hold: "Hold", double: "Twice", chord: "Together", "let-go": "Held at power-on" };
 const boundWords = (bound) =>
   (bound || []).map((one) => `${GESTURES[one.gesture]}: ${actionWords(one.action)}${one.own ? " (this preset)" : ""}`).join(" · ");
 

@@ -96,6 +96,29 @@ export function upload(file, progress) {
 }
 
 /**
+ * Send a large file piece by piece; a piece that was lost on the way is sent again for a minute. `progress` gets 0…1.
+ * Resolves to the transfer's id; rejects with an Error for the player.
+ */
+export async function sendFile(file, progress) {
+  const { transfer, piece_bytes: size } = await post("transfer", { name: file.name, bytes: file.size });
+  const headers = { "Content-Type": "application/octet-stream", "X-Pedal": "1" };
+  let lostAt = 0;
+  for (let at = 0; at < file.size; ) {
+    const body = file.slice(at, at + size);
+    try {
+      ({ at } = await request(`transfer/${transfer}?at=${at}`, { method: "POST", headers, body }, "The connection broke. Try again nearer to the pedal."));
+      lostAt = 0;
+    } catch (error) {
+      lostAt ||= performance.now();
+      if (error.status || performance.now() - lostAt > 60000) throw error; // it was refused, or it is of no use
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    progress(at / file.size);
+  }
+  return transfer;
+}
+
+/**
  * Sends the newest of many values: at most one request under way, and what was turned meanwhile goes in one piece
  * afterwards. `failed(error)` is called with errors.
  */

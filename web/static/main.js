@@ -1,6 +1,7 @@
 // The page: what the pedal says is drawn, what the player does is shown at once and sent.
 
 import { bookOnPage } from "./book.js";
+import { boxOnPage } from "./box.js";
 import { controlsOnPage } from "./controls.js";
 import { Dial } from "./dial.js";
 import { drawLists, markLists, sheetOnPage } from "./library.js";
@@ -133,6 +134,7 @@ function render() {
   book.draw(state, stage);
   tuner.state(state);
   controls.state(state, model, preset);
+  box.state(state);
   document.body.classList.toggle("swapping", pending === "model");
   renderBypass();
   renderKnobs(model);
@@ -228,6 +230,7 @@ const book = bookOnPage(act, toast);
 const drawBank = bankOnPage(act, book.open);
 const tuner = tunerOnPage(act);
 const controls = controlsOnPage(toast);
+const box = boxOnPage(toast);
 const showMeters = metersOnPage();
 
 byId("previous").addEventListener("click", () => step(-1));
@@ -293,10 +296,10 @@ follow({
     render();
   },
   away(news) {
-    banner(news.message);
+    banner(box.lost() || news.message);
   },
   connection(there) {
     document.body.dataset.link = there ? "open" : "lost";
-    banner(there ? "" : "No connection to the pedal. Trying again…");
+    banner(there ? "" : box.lost() || "No connection to the pedal. Trying again…");
   },
 });

@@ -53,6 +53,7 @@ export function percent(share) {
 const ACTIONS = {
   "next-preset": "Next preset", "previous-preset": "Previous preset", "bank-up": "Next bank", "bank-down": "Bank before",
   "bypass": "Bypass", "boost": "Boost", "tuner": "Tuner", "compare": "As saved", "morph": "Morph between scenes",
+  "shutdown": "Shut down (held for 3 s)", "restart": "Restart (held for 3 s)", "safe-mode": "Safe mode",
 };
 const STYLES = { "momentary": " while held", "tap-or-hold": ", tap or hold" };
 

@@ -272,6 +272,7 @@ NB_MODULE(_native, module) {
       .def("swap_patch", &PyPedal::swap_patch, nb::arg("patch"))
       .def("begin_with", &PyPedal::begin_with, nb::arg("patch"), nb::arg("payload"))
       .def("set_controls", &PyPedal::set_controls, nb::arg("payload"))
+      .def("fade_out", [](PyPedal& self) { self.pedal().fade_out(); })
       .def("set_state", [](PyPedal& self, uint32_t state) { self.pedal().set_state(state); })
       .def("count_xrun", [](PyPedal& self) { self.pedal().count_xrun(); })
       .def("count_recovery", [](PyPedal& self) { self.pedal().count_recovery(); })

@@ -123,7 +123,7 @@ void Pedal::follow_controls() noexcept {
   for (Slot* slot : {current_, next_})
     if (slot != nullptr && slot->generation() == controls.generation) slot->follow(controls, false);
   dry_.set_target(controls.flags & kBypass ? 1.0f : 0.0f);
-  sound_.set_target(controls.flags & kMute ? 0.0f : 1.0f);
+  sound_.set_target(ending_ || controls.flags & kMute ? 0.0f : 1.0f);
 }
 
 void Pedal::begin_fade() noexcept {
@@ -269,13 +269,18 @@ void Pedal::set_controls(const ControlsPayload& payload) {
   for (Slot* slot : {current_, next_})
     if (slot != nullptr) slot->follow(controls_.payload(), false);
   dry_.set_target(payload.flags & kBypass ? 1.0f : 0.0f);
-  sound_.set_target(payload.flags & kMute ? 0.0f : 1.0f);
+  sound_.set_target(ending_ || payload.flags & kMute ? 0.0f : 1.0f);
 }
 
 void Pedal::reset() noexcept {
   for (Slot* slot : {current_, next_})
     if (slot != nullptr) slot->start_afresh();
   limiter_.reset();
+}
+
+void Pedal::fade_out() noexcept {
+  ending_ = true;
+  sound_.set_target(0.0f);
 }
 
 void Pedal::set_state(uint32_t state) noexcept {

@@ -52,6 +52,9 @@ class Pedal {
   void set_controls(const ControlsPayload& payload);
   void reset() noexcept;
 
+  // Real-time safe. The sound fades to silence within some 50 ms and stays silent, whatever the controls say.
+  void fade_out() noexcept;
+
   // Real-time safe.
   void set_state(uint32_t state) noexcept;
   void count_xrun() noexcept;
@@ -90,6 +93,7 @@ class Pedal {
 
   Smoother dry_;    // 1 when bypassed
   Smoother sound_;  // 0 when muted
+  bool ending_ = false;
   Limiter limiter_;
   Meter input_meter_;
   Meter output_meter_;
