@@ -1,4 +1,5 @@
-"""swaps.py SECONDS: another model from the page every two seconds or so; what the audio process counted meanwhile."""
+"""swaps.py SECONDS NAME NAME…: one of these models after the other, chosen on the page every two seconds or so; what
+the audio process counted meanwhile."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ _EVERY_S = 2.0
 _COUNTED = ("periods", "swaps", "xruns", "late_periods", "recoveries", "bad_blocks")
 
 
-def main(seconds: float) -> None:
+def main(seconds: float, names: list[str]) -> None:
     """See above."""
-    models = [model["id"] for model in page.get()["models"]]
+    known = {model["name"]: model["id"] for model in page.get()["models"]}
+    models = [known[name] for name in names]
     select(models[-1])
     before, began = status.read(), time.monotonic()
     asked = 0
@@ -38,4 +40,4 @@ def select(model: str) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]), sys.argv[2:])
