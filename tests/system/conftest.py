@@ -1,4 +1,4 @@
-"""Machines with the pedal installed. Each module has one of its own; a failing test shows its console and journal."""
+"""Machines with the pedal installed; a failing test shows their consoles and journals."""
 
 from __future__ import annotations
 
@@ -43,24 +43,28 @@ def image(target: Target) -> Path:
 @pytest.fixture(scope="module")
 def new_machine(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeMachine]:
     """Makes machines; those still on at the end of the module are switched off."""
+    yield from _machines(target, image, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def machine(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine that is on and plays, shared by the tests that leave it as it was: a start takes half a minute."""
+    for make in _machines(target, image, tmp_path_factory):
+        yield start_and_play(make(Hardware(target)))
+
+
+def _machines(target: Target, image: Path, folders: pytest.TempPathFactory) -> Iterator[MakeMachine]:
     made: list[Machine] = []
 
     def make(hardware: Hardware) -> Machine:
-        machine = Machine(image, kernel(target), tmp_path_factory.mktemp("machine"), hardware)
-        made.append(machine)
-        _RUNNING.append(machine)
-        return machine
+        made.append(Machine(image, kernel(target), folders.mktemp("machine"), hardware))
+        _RUNNING.append(made[-1])
+        return made[-1]
 
     yield make
     for machine in made:
         machine.kill()
         _RUNNING.remove(machine)
-
-
-@pytest.fixture(scope="module")
-def machine(new_machine: MakeMachine, target: Target) -> Machine:
-    """A machine that is on and plays."""
-    return start_and_play(new_machine(Hardware(target)))
 
 
 def start_and_play(machine: Machine) -> Machine:

@@ -93,12 +93,13 @@ class Machine:
         self._has_scripts = False
         with self.console.open("ab") as log:
             log.write(b"\n--- boot %d\n" % self._boots)
-        self._process = subprocess.Popen(
-            [str(word) for word in self._words()],
-            stdin=subprocess.DEVNULL,
-            stderr=(self.folder / "emulator.txt").open("ab"),
-            preexec_fn=die_with_parent(os.getpid()),
-        )
+        with (self.folder / "emulator.txt").open("ab") as words:
+            self._process = subprocess.Popen(
+                [str(word) for word in self._words()],
+                stdin=subprocess.DEVNULL,
+                stderr=words,
+                preexec_fn=die_with_parent(os.getpid()),
+            )
         self._monitor.connect(self._process)
         self._monitor.send({"execute": "qmp_capabilities"})
         self._agent.connect(self._process)
@@ -186,7 +187,7 @@ class Machine:
         words += ["-chardev", f"socket,id=agent,path={self._agent.path},server=on,wait=off"]
         words += ["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=appliance.agent"]
         words += ["-qmp", f"unix:{self._monitor.path},server=on,wait=off", "-device", "virtio-rng-pci"]
-        words += _disk("root", f"file={self._disk},format=qcow2")
+        words += _disk("root", f"file={self._disk},format=qcow2,cache=unsafe")
         words += _disk("modules", f"file={self._kernel / 'modules.ext4'},format=raw,readonly=on")
         for number, image in enumerate(hardware.other_disks):
             words += _disk(f"other{number}", f"file={image},format=raw,readonly=on")

@@ -18,7 +18,6 @@ from tests.system.target import Target
 pytestmark = pytest.mark.timeout(1800)
 
 LEFT, RIGHT = 5, 13
-PAGE = "/opt/appliance/current/bin/python /usr/local/lib/appliance-test/page.py"
 PLAN = """
 [switch.left]
 pin = 5
@@ -57,7 +56,7 @@ def wired(new_machine: MakeMachine, target: Target) -> Machine:
 
 def test_off_from_the_page_is_off_and_keeps_the_last_change(wired: Machine) -> None:
     ask(wired, "set", level_db=-7.5)
-    wired.shut_down(by=f"""{PAGE} /api/power '{{"do": "off"}}'""")
+    wired.shut_down(by=wired.python_words("page", "/api/power", json.dumps({"do": "off"})))
     start_and_play(wired)
     state = ask(wired)
     assert (state["level_db"], state["leaving"], state["mute"]) == (-7.5, None, False)
@@ -81,7 +80,8 @@ def test_a_switch_held_at_power_on_is_safe_mode_and_nothing_is_lost(wired: Machi
     wired.reboot()
     wired.wait_until("journalctl -b -u appliance-panel --no-pager | grep 'Let go of switch left now'", timeout_s=180)
     wired.run(pull(LEFT, down=False))
-    wired.wait_until(f'{PAGE} | grep \'"safe": "a switch was held"\'', timeout_s=60)
+    page = wired.python_words("page")
+    wired.wait_until(f'{page} | grep \'"safe": "a switch was held"\'', timeout_s=60)
     state = ask(wired)
     factory = {model["id"] for model in state["models"] if model["factory"]}
     assert state["model"] in factory

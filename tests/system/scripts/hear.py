@@ -20,8 +20,8 @@ from appliance.formats.read import read_model
 from appliance.render import RenderSettings, read_audio, render
 
 _PERIOD_FRAMES = 64
-_LEAD_FRAMES = card.RATE_HZ // 2
-_SEARCHED_FRAMES = 4096
+_LEAD_FRAMES = card.RATE_HZ // 4
+_SEARCHED_FRAMES = 1024
 
 
 def main(model: str, seconds: float) -> None:
@@ -34,7 +34,7 @@ def main(model: str, seconds: float) -> None:
     flat = {"gate_threshold_db": -120.0, "input_gain_db": 0.0, "level_db": 0.0, "normalise": True}
     page.post("/api/set", bass_db=0.0, middle_db=0.0, treble_db=0.0, bypass=False, mute=False, **flat)
     wanted = page.get()["generation"]
-    while status.read()["generation"] < wanted:
+    while status.read()["generation"] != wanted:
         time.sleep(0.1)
     guitar, _, _ = read_audio(paths.assets("models") / "demo-guitar.wav")
     played = np.rint(guitar[: int(seconds * card.RATE_HZ)] * 2.0**31).astype(np.int32)

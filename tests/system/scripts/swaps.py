@@ -1,4 +1,5 @@
-"""swaps.py SECONDS: another model from the page every two seconds or so; what the audio process counted meanwhile."""
+"""swaps.py SECONDS NAME NAME…: one of these models after the other, chosen on the page every two seconds or so; what
+the audio process counted meanwhile."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ _EVERY_S = 2.0
 _COUNTED = ("periods", "swaps", "xruns", "late_periods", "recoveries", "bad_blocks")
 
 
-def main(seconds: float) -> None:
+def main(seconds: float, names: list[str]) -> None:
     """See above."""
-    models = [model["id"] for model in page.get()["models"]]
+    known = {model["name"]: model["id"] for model in page.get()["models"]}
+    models = [known[name] for name in names]
     select(models[-1])
     before, began = status.read(), time.monotonic()
     asked = 0
@@ -31,11 +33,11 @@ def main(seconds: float) -> None:
 def select(model: str) -> None:
     """Tap a model and wait until it sounds."""
     wanted = page.post("/api/select", model=model)["generation"]
-    while (found := status.read())["generation"] < wanted:
-        if found["failed_generation"] >= wanted:
+    while (found := status.read())["generation"] != wanted:
+        if found["failed_generation"] == wanted:
             raise RuntimeError(f"the model was refused: {found}")
         time.sleep(0.05)
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]), sys.argv[2:])
