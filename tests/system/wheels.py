@@ -6,7 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from tests.system.layers import cache, command, layer
+from tests.system.layers import cache, command, digest, layer
 from tests.system.target import Target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -64,7 +64,7 @@ def _fetch(target: Target, made: Path) -> None:
 
 def _build_own(target: Target, made: Path) -> None:
     tools = layer("build-tools", ["tools 1", *_build_requirements()], _make_tools)
-    build = cache() / f"build-{target.suite}-{target.arch}"
+    build = cache() / f"build-{target.suite}-{target.arch}-{digest([str(REPOSITORY)])}"
     options = [
         "--no-build-isolation",
         "-C",
