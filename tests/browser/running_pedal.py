@@ -84,7 +84,7 @@ class RunningPedal:
         process = self._processes.pop(name)
         process.terminate()
         try:
-            return process.wait(10)
+            return process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -153,7 +153,10 @@ def test_a_restore_that_can_not_be_ended_keeps_no_pedal_from_playing(
     (tmp_path / "data" / ".presets.json.tmp").mkdir()  # no save gets past it
     panel = start(environment)
     try:
-        message = client_of(environment).request("state")["state"]["message"]
+        client, end = client_of(environment), time.monotonic() + 30.0
+        message = ""
+        while not message and time.monotonic() < end:  # the panel answers before it says it
+            message = client.request("state")["state"]["message"] or ""
         assert "The restore waits for the next start: presets.json could not be saved" in message
         assert (tmp_path / "data/restore.json").exists()
     finally:
