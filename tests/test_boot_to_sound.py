@@ -30,8 +30,8 @@ from appliance.render import RenderSettings, controls_payload, knob_values, patc
 
 RATE_HZ = 48_000
 FADE_FRAMES = 720  # 15 ms
-# The library rounds the loudness of a model, on which its gain depends, to less than a thousandth of a decibel.
-RELATIVE, ABSOLUTE = 2e-4, 1e-5
+# The library rounds the loudness of a model, on which its gain depends, to a hundredth of a decibel.
+RELATIVE, ABSOLUTE = 1.2e-3, 1e-5
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 

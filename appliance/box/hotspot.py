@@ -80,8 +80,8 @@ def wifi_code(ssid: str, passphrase: str) -> str:
     return f"WIFI:T:WPA;S:{_escaped(ssid)};P:{_escaped(passphrase)};;"
 
 
-def hotspot_profile(interface: str, ssid: str, passphrase: str, channel: int, *, wpa3_too: bool) -> str:
-    """The keyfile of the hotspot. `wpa3_too`: WPA2 and WPA3 side by side, where the radio really does it."""
+def hotspot_profile(interface: str, ssid: str, passphrase: str, channel: int, *, wpa3: bool) -> str:
+    """The keyfile of the hotspot. `wpa3`: for phones that do WPA3, or WPA2 with its later hash, and for no others."""
     return _keyfile(
         {
             "connection": {
@@ -103,7 +103,7 @@ def hotspot_profile(interface: str, ssid: str, passphrase: str, channel: int, *,
                 "proto": "rsn;",
                 "pairwise": "ccmp;",
                 "group": "ccmp;",
-                "pmf": 2 if wpa3_too else 1,  # 2: optional, and SAE beside PSK; 1: off
+                "pmf": 3 if wpa3 else 1,  # 3: required, with SAE and PSK-SHA256; 1: off, with PSK alone
                 "psk": _value(passphrase),
             },
             "ipv4": {

@@ -138,6 +138,7 @@ class NetworkService:
         deeds: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "hotspot": self._wish,
             "passphrase": lambda asked: self._keep(replace(self._settings, passphrase=asked["passphrase"])),
+            "wpa3": lambda asked: self._keep(replace(self._settings, wpa3=asked["wpa3"])),
             "country": self._set_country,
             "look": lambda _: self._look(),
             "join": self._join,
@@ -212,6 +213,7 @@ class NetworkService:
                 "wish": self._settings.wish.value,
                 "ssid": self._settings.ssid,
                 "passphrase": self._settings.passphrase,
+                "wpa3": self._settings.wpa3,
                 "address": hotspot.ADDRESS,
                 "guests": seen.guests,
                 "wifi": None if joined is None else names.get(joined.uuid, joined.profile),

@@ -120,7 +120,7 @@ class NetworkManager:
         return parse_iw_scan(self._run(["iw", "dev", interface, "scan", "dump"]))
 
     def real_wpa3(self, interface: str) -> bool:
-        """Whether a hotspot on this radio may offer WPA3 beside WPA2.
+        """Whether a hotspot on this radio may be WPA3.
 
         Only where the system itself does the handshake (mac80211's radios). Radios that do it in their firmware, such
         as the Pi's own, announce it and then lose the phones (docs/network.md has the reports).

@@ -30,12 +30,14 @@ _SERIALS = ("proc/device-tree/serial-number", "etc/machine-id")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is kept of the hotspot. `country`: two letters, or None: the system's own setting holds."""
+    """What is kept of the hotspot. `country`: two letters, or None: the system's own setting holds. `wpa3`: wanted,
+    where the radio does it."""
 
     ssid: str
     passphrase: str
     country: str | None = None
     wish: Wish = Wish.AUTO
+    wpa3: bool = False
 
 
 def settings_path(root: Path) -> Path:
@@ -52,6 +54,7 @@ def load(root: Path) -> Settings | None:
             hotspot.check_passphrase(content["passphrase"]),
             None if content["country"] is None else check_country(content["country"]),
             Wish(content["wish"]),
+            content["wpa3"] is True,
         )
     except (TypeError, KeyError, ValueError):
         return None

@@ -6,6 +6,7 @@
 |------------|---------------------------------|--------------------------------------------------------------|
 | hotspot    | wish (on, off, auto), lasting   | lasting: false: until the next start only                    |
 | passphrase | passphrase                      | of the hotspot: 12 characters at least                       |
+| wpa3       | wpa3 (bool)                     | the hotspot for newer phones alone, where the radio does it  |
 | country    | country                         | two letters                                                  |
 | look       |                                 | which networks are near                                      |
 | join       | ssid, passphrase (null: open)   | now and from now on                                          |
@@ -43,6 +44,10 @@ def checked(arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {"do": do, "wish": arguments["wish"], "lasting": arguments.get("lasting") is not False}
     if do == "passphrase":
         return {"do": do, "passphrase": hotspot.check_passphrase(arguments.get("passphrase"))}
+    if do == "wpa3":
+        if not isinstance(arguments.get("wpa3"), bool):
+            raise BadRequest("wpa3 is true or false")
+        return {"do": do, "wpa3": arguments["wpa3"]}
     if do == "country":
         return {"do": do, "country": check_country(arguments.get("country"))}
     if do == "look":
@@ -53,7 +58,7 @@ def checked(arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {"do": do, "ssid": hotspot.check_ssid(arguments.get("ssid")), "passphrase": joining}
     if do == "forget":
         return {"do": do, "ssid": hotspot.check_ssid(arguments.get("ssid"))}
-    raise BadRequest("network takes do: hotspot, passphrase, country, look, join or forget")
+    raise BadRequest("network takes do: hotspot, passphrase, wpa3, country, look, join or forget")
 
 
 def fulfil(arguments: Mapping[str, Any]) -> Answer:

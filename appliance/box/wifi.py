@@ -19,8 +19,8 @@ class Wifi:
     def __init__(self, manager: NetworkManager) -> None:
         self.manager = manager
         self.near: list[Network] = []
-        self._on_air: tuple[str, str] | None = None  # what the hotspot was made of, if by us
-        self._plain_only = False  # this radio would not do WPA3 beside WPA2
+        self._on_air: tuple[str, str, bool] | None = None  # what the hotspot was made of, if by us
+        self._plain_only = False  # this radio would not do WPA3
 
     def look(self, interface: str) -> None:
         """Look around, where the radio is not the hotspot's. Raises SystemRefused."""
@@ -54,19 +54,19 @@ class Wifi:
     def raise_hotspot(self, interface: str, settings: Settings) -> None:
         """Bring the hotspot up. Raises SystemRefused; the next attempt then asks less of the radio."""
         channel = hotspot.quietest_channel((network.channel, network.signal) for network in self.near)
-        wpa3_too = not self._plain_only and self.manager.real_wpa3(interface)
-        profile = hotspot.hotspot_profile(interface, settings.ssid, settings.passphrase, channel, wpa3_too=wpa3_too)
+        wpa3 = settings.wpa3 and not self._plain_only and self.manager.real_wpa3(interface)
+        profile = hotspot.hotspot_profile(interface, settings.ssid, settings.passphrase, channel, wpa3=wpa3)
         try:
             self.manager.raise_hotspot(interface, profile)
         except SystemRefused:
             self._plain_only = True
             raise
-        self._on_air = settings.ssid, settings.passphrase
-        log.info("hotspot %s on channel %d, WPA2%s", settings.ssid, channel, " and WPA3" if wpa3_too else "")
+        self._on_air = settings.ssid, settings.passphrase, settings.wpa3
+        log.info("hotspot %s on channel %d, %s", settings.ssid, channel, "WPA3" if wpa3 else "WPA2")
 
     def is_outdated(self, settings: Settings) -> bool:
-        """Whether the hotspot that is up has another name or pass-phrase than is kept."""
-        return self._on_air not in (None, (settings.ssid, settings.passphrase))
+        """Whether the hotspot that is up has another name, pass-phrase or security than is kept."""
+        return self._on_air not in (None, (settings.ssid, settings.passphrase, settings.wpa3))
 
     def join_nearest(self, known: list[Known]) -> None:
         """Join the strongest of them that lets us in; the hotspot gives way."""

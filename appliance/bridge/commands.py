@@ -85,7 +85,7 @@ state = {
 network = {"report": report | null, "settled": ["10.20.30.57"]}   # settled: phones that stay on the hotspot
 report = {                              # what box/network.py tells; null: there is no such service here
   "radio": bool, "hotspot": bool, "wish": "auto" | "on" | "off", "ssid": "Pedal-1A2B", "passphrase": "…",
-  "address": "10.20.30.1", "guests": 1, "wifi": null | "name of the network that is joined",
+  "wpa3": bool, "address": "10.20.30.1", "guests": 1, "wifi": null | "name of the network that is joined",
   "near": [{"ssid", "signal": 0…100, "security": "WPA2", "known": bool}], "known": ["names"],
   "country": null | "GB", "name": "pedal.local" | null, "addresses": ["192.168.1.7"],
   "told": null | "what went wrong, in words", "busy": null | "Joining …"

@@ -28,6 +28,7 @@ from appliance.panel.box_requests import BoxRequests, identity
 from appliance.panel.keeping import Lasting, SoundKeeper
 from appliance.panel.leaving import Leaving
 from appliance.panel.levelling import Levelling
+from appliance.panel.meaning import Meaning
 from appliance.panel.network_requests import NetworkRequests
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
@@ -35,8 +36,8 @@ from appliance.panel.preset_requests import PresetRequests
 from appliance.panel.recall import likely_next, recalled, with_overlay
 from appliance.panel.riff import RiffRecorder
 from appliance.panel.safe_state import safe_state
-from appliance.panel.sounds import Settings, Sound, Sounds
-from appliance.panel.state import LiveState, Moment, knob_positions, with_settings
+from appliance.panel.sounds import Sound, Sounds
+from appliance.panel.state import LiveState, Moment, with_settings
 from appliance.panel.state_file import StateFile
 from appliance.panel.system_requests import SystemRequests
 from appliance.panel.telling import state_of
@@ -69,6 +70,7 @@ class Panel:
         self.presets = PresetBook(state_file.with_name("presets.json"))
         self.setlists = SetLists(state_file.with_name("setlists.json"))
         self._file = StateFile(state_file)
+        self._meaning = Meaning(library)
         self._sounds = Sounds(controls, PatchWriter(patches, library))
         self._watch = AudioWatch(status, self._sounds)
         self._changed = threading.Condition(threading.RLock())
@@ -96,7 +98,7 @@ class Panel:
             if safe is not None:
                 self._become_safe(safe)
             self._look_at_audio()
-            sound = self._sound_of(self._state)
+            sound = self._meaning.sound(self._state)
             kept_db = self._keeper.take_over(sound, self._state.preset, audio_is_up=self._watch.is_up)
             self._match_db = self._match_db if kept_db is None else kept_db  # or the level would jump
             self._play()
@@ -294,15 +296,12 @@ class Panel:
             )
             found = [preset for preset in map(self.presets.find, likely) if preset is not None]
             states = [recalled(self._state, preset) for preset in found]
-            wanted = [(self._sound_of(state), self._settings_of(state)) for state in states]
+            wanted = [(self._meaning.sound(state), self._meaning.settings(state)) for state in states]
         self._sounds.prepare(wanted, lambda: not self._ahead.is_set())
 
     def knobs_of(self, model: str | None) -> Sequence[Knob]:
         """The knobs of a model; none where it is missing."""
-        try:
-            return self.library.model(model).knobs if model else ()
-        except NotFound:
-            return ()
+        return self._meaning.knobs(model)
 
     # ---- what happens by itself ----
 
@@ -378,30 +377,12 @@ class Panel:
             return recalled(self._state, preset)
         return with_overlay(self._state, self._moment.overlay)
 
-    def _sound_of(self, state: LiveState) -> Sound:
-        """What plays a state: of a preset whose model or cabinet is gone, what is left."""
-        model = state.model if state.model and self.library.has(state.model) else None
-        cabinet = state.cabinet if state.cabinet and self.library.has(state.cabinet) else None
-        return Sound(model, cabinet, state.oversample if model else 1)
-
-    def _settings_of(self, state: LiveState) -> Settings:
-        return Settings(
-            flags=state.flags,
-            input_gain_db=state.input_gain_db,
-            gate_threshold_db=state.gate_threshold_db,
-            bass_db=state.bass_db,
-            middle_db=state.middle_db,
-            treble_db=state.treble_db,
-            level_db=state.level_db,
-            knobs=tuple(knob_positions(state, self.knobs_of(state.model)).values()),
-        )
-
     def _take(self, state: LiveState, moment: Moment, *, saved: bool = True) -> None:
         """Put another state in force; where it can't be had, the present one stays and the error goes on."""
         before = self._state, self._moment
         self._state, self._moment = state, moment
         try:
-            self._sounds.play(self._sound_of(self.heard))
+            self._sounds.play(self._meaning.sound(self.heard))
         except ApplianceError:
             self._state, self._moment = before
             raise
@@ -415,26 +396,15 @@ class Panel:
     def _play(self) -> None:
         """Ask for what is to sound; whatever can't be had is left out, and the message says so."""
         heard = self.heard
-        left = self._sound_of(heard)
-        missing = self._missing_words(heard, left)
+        missing = self._meaning.missing(heard, self.preset)
         try:
-            self._sounds.play(left)
+            self._sounds.play(self._meaning.sound(heard))
         except (NotFound, StorageError) as error:
             missing = str(error)
             self._play_what_is_left(heard)
         if missing:
             self._message = f"{missing}; until you choose another one the guitar is played without it"
         self._publish()
-
-    def _missing_words(self, heard: LiveState, left: Sound) -> str | None:
-        preset = self.preset
-        for kind, wanted, found in (("model", heard.model, left.model), ("cabinet", heard.cabinet, left.cabinet)):
-            if wanted is not None and found is None:
-                name = getattr(preset, f"{kind}_name") if preset is not None and getattr(preset, kind) == wanted else ""
-                known = f"{name} ({wanted})" if name else wanted
-                of = f"{preset.name}: " if preset is not None else ""
-                return f"{of}there is no {kind} {known} in the library"
-        return None
 
     def _play_what_is_left(self, heard: LiveState) -> None:
         for sound in (Sound(None, heard.cabinet), Sound(heard.model, None, heard.oversample), Sound()):
@@ -449,7 +419,7 @@ class Panel:
         boost_db = self._state.boost_db if self._moment.boost else 0.0
         silent = self.leaving.going is not None or (self._moment.tuner and self._state.tuner_mutes)
         mute = layout.Flag.MUTE if silent else layout.Flag(0)
-        settings = self._settings_of(self.heard)
+        settings = self._meaning.settings(self.heard)
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
@@ -457,21 +427,15 @@ class Panel:
             self._note_what_lasts()
 
     def _note_what_lasts(self) -> None:
-        preset, state, settings = self.preset, self._state, self._settings_of(self._state)
+        state, settings = self._state, self._meaning.settings(self._state)
         lasting = Lasting(
-            name=preset.name if preset is not None else self._model_name(),
+            name=self._meaning.name(state, self.preset),
             preset=state.preset,
-            sound=self._sound_of(state),
+            sound=self._meaning.sound(state),
             settings=replace(settings, level_db=settings.level_db + (self._match_db if state.normalise else 0.0)),
             match_db=self._match_db,
         )
         self._keeper.wants(lasting, time.monotonic())
-
-    def _model_name(self) -> str:
-        try:
-            return self.library.model(self._state.model).name if self._state.model else "no model"
-        except NotFound:
-            return "no model"
 
     def runs_at(self) -> tuple[int, int]:
         """Rate in Hz and frames of a period. For any thread."""

@@ -17,6 +17,7 @@ _MAX_TEXT_CHARACTERS = 200  # what it means is the panel's to judge
 _DEEDS: dict[str, tuple[str, ...]] = {
     "hotspot": ("wish",),
     "passphrase": ("passphrase",),
+    "wpa3": ("wpa3",),
     "country": ("country",),
     "look": (),
     "join": ("ssid", "passphrase"),
@@ -40,6 +41,10 @@ def change() -> Response:
     only(body, "do", *_DEEDS[do])
     for name in _DEEDS[do]:
         value: Any = body.get(name)
+        if name == "wpa3":
+            if not isinstance(value, bool):
+                raise bad("wpa3 must be true or false.")
+            continue
         if not (isinstance(value, str) and len(value) <= _MAX_TEXT_CHARACTERS) and (do, name, value) != _OPEN:
             raise bad(f"{name} must be text.")
     return ok({"network": ask_panel("network", **body)["report"]})

@@ -75,7 +75,7 @@ def nmcli(world, words):
             refuse(f"unknown connection '{words[3]}'.")
         uuid, profile = found[0]
         if profile["mode"] == "ap":
-            if world["no_ap"] or (world["no_wpa3_ap"] and "pmf=2" in profile["text"]):
+            if world["no_ap"] or (world["no_wpa3_ap"] and "pmf=3" in profile["text"]):
                 refuse("Connection activation failed: 802.1X supplicant took too long to authenticate", 4)
         else:
             right = world["keys"].get(profile["ssid"])

@@ -98,15 +98,15 @@ def test_the_code_for_the_camera_says_it_unchanged(passphrase: str) -> None:
 
 @given(st.text(PRINTABLE, min_size=12, max_size=63).filter(lambda text: text == text.strip()))
 def test_no_passphrase_breaks_out_of_its_line(passphrase: str) -> None:
-    found = read(hotspot.hotspot_profile("wlan0", "Pedal-1F3E", passphrase, 6, wpa3_too=False))
+    found = read(hotspot.hotspot_profile("wlan0", "Pedal-1F3E", passphrase, 6, wpa3=False))
     written = found["wifi-security"]["psk"]
     assert re.fullmatch(r"(?:[^\\]|\\\\)*", written)  # a lone backslash would begin one of GLib's own words
     assert written.replace("\\\\", "\\") == passphrase
     assert found.sections() == ["connection", "wifi", "wifi-security", "ipv4", "ipv6"]
 
 
-def test_the_hotspot_is_wpa2_with_aes_alone_unless_the_radio_really_does_wpa3() -> None:
-    plain = read(hotspot.hotspot_profile("wlan0", "Pedal-1F3E", "abcdefghjkmn", 6, wpa3_too=False))
+def test_the_hotspot_is_wpa2_with_aes_alone_unless_wpa3_is_wanted() -> None:
+    plain = read(hotspot.hotspot_profile("wlan0", "Pedal-1F3E", "abcdefghjkmn", 6, wpa3=False))
     assert dict(plain["wifi-security"]) == {
         "key-mgmt": "wpa-psk",
         "proto": "rsn;",
@@ -119,8 +119,8 @@ def test_the_hotspot_is_wpa2_with_aes_alone_unless_the_radio_really_does_wpa3() 
     assert bytes(int(number) for number in plain["wifi"]["ssid"].strip(";").split(";")) == b"Pedal-1F3E"
     assert (plain["wifi"]["band"], plain["wifi"]["channel"]) == ("bg", "6")
     assert (plain["ipv4"]["method"], plain["ipv4"]["address1"]) == ("shared", "10.20.30.1/24")
-    both = read(hotspot.hotspot_profile("wlan0", "Pedal-1F3E", "abcdefghjkmn", 6, wpa3_too=True))
-    assert both["wifi-security"]["pmf"] == "2"
+    both = read(hotspot.hotspot_profile("wlan0", "Pedal-1F3E", "abcdefghjkmn", 6, wpa3=True))
+    assert both["wifi-security"]["pmf"] == "3"
 
 
 @pytest.mark.parametrize("ssid", ["Café: home", "]\n[vpn]", "a;b", "日本", "x" * 32])

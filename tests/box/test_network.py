@@ -203,18 +203,30 @@ def test_uncounted_guests_are_not_thrown_off(world: World, running: Callable[[],
     assert world.on_air
 
 
+def test_wpa3_is_had_where_it_is_wanted_and_works(world: World, running: Callable[[], Running]) -> None:
+    world.write(wpa3=True)
+    service = running()
+    service.rounds()
+    assert "pmf=1\n" in world.hotspot_profile  # every phone can join
+    service.ask(do="wpa3", wpa3=True)
+    assert "pmf=3\n" in world.hotspot_profile
+    assert world.report["wpa3"] is True
+
+
 def test_a_radio_that_fails_at_wpa3_gets_wpa2(world: World, running: Callable[[], Running]) -> None:
     world.write(wpa3=True, no_wpa3_ap=True)
     service = running()
+    service.ask(do="wpa3", wpa3=True)
     service.rounds(60)
     assert world.on_air
     assert "pmf=1\n" in world.hotspot_profile
 
 
-def test_wpa3_beside_wpa2_where_it_works(world: World, running: Callable[[], Running]) -> None:
-    world.write(wpa3=True)
-    running().rounds()
-    assert "pmf=2\n" in world.hotspot_profile
+def test_a_radio_that_only_says_that_it_does_wpa3_is_not_asked(world: World, running: Callable[[], Running]) -> None:
+    service = running()
+    service.ask(do="wpa3", wpa3=True)
+    assert world.on_air
+    assert "pmf=1\n" in world.hotspot_profile
 
 
 def test_a_hotspot_that_never_comes_up_is_told(world: World, running: Callable[[], Running]) -> None:
@@ -330,6 +342,7 @@ def test_damaged_settings_are_made_anew(world: World, running: Callable[[], Runn
         {"do": "join", "ssid": "", "passphrase": KEY},
         {"do": "join", "ssid": "Home", "passphrase": "short"},
         {"do": "country", "country": "Britain"},
+        {"do": "wpa3", "wpa3": "yes"},
         {"do": "forget"},
     ],
 )

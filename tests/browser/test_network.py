@@ -12,7 +12,7 @@ import pytest
 from tests.browser.running_pedal import RunningPedal, eventually
 
 REPORT: dict[str, Any] = {
-    "radio": True, "hotspot": True, "wish": "auto", "ssid": "Pedal-1F3E", "passphrase": "abcdefghjkmn",
+    "radio": True, "hotspot": True, "wish": "auto", "ssid": "Pedal-1F3E", "passphrase": "abcdefghjkmn", "wpa3": False,
     "address": "10.20.30.1", "guests": 1, "wifi": None,
     "near": [
         {"ssid": "Café <b>home</b>", "signal": 90, "security": "WPA2", "known": False},

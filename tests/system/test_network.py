@@ -93,6 +93,10 @@ def test_with_no_known_network_a_hotspot_comes_up_by_itself(machine: Machine, re
 
 @pytest.mark.parametrize("security", ["SAE", "WPA-PSK"])
 def test_a_phone_joins_with_the_passphrase(machine: Machine, security: str) -> None:
+    if security == "SAE" or report(machine)["wpa3"]:
+        ask(machine, do="wpa3", wpa3=security == "SAE")
+        words = "WPA3" if security == "SAE" else "WPA2"
+        machine.wait_until(f"journalctl -u appliance-network --no-pager | grep 'on channel' | tail -1 | grep {words}")
     told = report(machine)
     join(machine, told["ssid"], told["passphrase"], security)
     used = machine.run("ip netns exec phone wpa_cli -p /tmp/phone status").stdout

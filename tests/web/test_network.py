@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from tests.web.scripted_pedal import ScriptedPedal
 
 REPORT = {
-    "radio": True, "hotspot": True, "wish": "auto", "ssid": "Pedal-1F3E", "passphrase": "abcdefghjkmn",
+    "radio": True, "hotspot": True, "wish": "auto", "ssid": "Pedal-1F3E", "passphrase": "abcdefghjkmn", "wpa3": False,
     "address": "10.20.30.1", "guests": 1, "wifi": None, "near": [], "known": [], "country": "GB",
     "name": "pedal-2.local", "addresses": ["10.20.30.1"], "told": None, "busy": None,
 }  # fmt: skip
@@ -28,6 +28,7 @@ def test_the_page_sees_what_the_service_told(pedal: ScriptedPedal, phone: FlaskC
         {"do": "hotspot", "wish": "on"},
         {"do": "passphrase", "passphrase": "a better one 99"},
         {"do": "country", "country": "DE"},
+        {"do": "wpa3", "wpa3": True},
         {"do": "look"},
         {"do": "join", "ssid": "Café", "passphrase": "correct horse"},
         {"do": "join", "ssid": "Venue", "passphrase": None},
@@ -47,6 +48,7 @@ def test_what_is_asked_reaches_the_panel(pedal: ScriptedPedal, phone: FlaskClien
         {},
         {"do": "settle", "address": "10.20.30.9"},  # the phone's own to say, through the welcome page
         {"do": "hotspot"},
+        {"do": "wpa3", "wpa3": "yes"},
         {"do": "hotspot", "wish": "on", "lasting": False},
         {"do": "hotspot", "wish": ["on"]},
         {"do": "passphrase", "passphrase": None},

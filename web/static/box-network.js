@@ -98,6 +98,7 @@ export function networkInBox(toast) {
     put(byId("network-pages"), pageWords(network));
     put(byId("network-told"), network.told || "");
     if (document.activeElement !== wish) wish.value = network.wish;
+    byId("network-wpa3").checked = network.wpa3;
     put(byId("network-country-now"), network.country ? `Country: ${network.country}` : "Country: not set. Wi-Fi keeps to what is allowed everywhere.");
     const card = `${network.ssid} ${network.passphrase} ${network.name}`;
     if (card !== carded) byId("network-card").src = `/api/network/card.svg?${Date.now()}`;
@@ -117,6 +118,7 @@ export function networkInBox(toast) {
   }
 
   wish.addEventListener("change", () => change({ do: "hotspot", wish: wish.value }));
+  byId("network-wpa3").addEventListener("change", (event) => change({ do: "wpa3", wpa3: event.target.checked }));
   byId("network-look").addEventListener("click", () => change({ do: "look" }));
   byId("network-other").addEventListener("click", () => begin(null));
   byId("network-cancel").addEventListener("click", () => (byId("network-join").hidden = true));
