@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.installed import installed_image
+from tests.system.installed import ready_image
 from tests.system.kernel import kernel
 from tests.system.machine import Hardware, Machine
 from tests.system.target import Target
@@ -37,7 +37,7 @@ def target() -> Target:
 @pytest.fixture(scope="session")
 def image(target: Target) -> Path:
     """The disk with the pedal installed; made first where the cache has none."""
-    return installed_image(target)
+    return ready_image(target)
 
 
 @pytest.fixture(scope="module")

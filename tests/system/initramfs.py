@@ -11,7 +11,7 @@ from pathlib import Path
 _INIT = """#!/bin/sh
 mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys
 for module in $(cat /modules/order); do insmod /modules/$module; done
-disk() { n=0; while [ ! -b $1 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done; }
+disk() { until [ -b $1 ]; do sleep 0.05; done; }
 disk /dev/vdb
 mount -t ext4 /dev/vda /root
 mount -t ext4 -o ro /dev/vdb /root/usr/lib/modules

@@ -1,10 +1,10 @@
-"""The installed layer: a machine booted from the root layer, and in it `system/install.sh` run with the wheels."""
+"""The layers on top: a machine booted from the root layer with `system/install.sh` run in it, and its first start."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,83 +15,100 @@ from tests.models import random_recurrent
 from tests.system import root
 from tests.system.kernel import kernel
 from tests.system.layers import command, layer
-from tests.system.machine import Hardware, Machine
+from tests.system.machine import SCRIPTS, Hardware, Machine
 from tests.system.target import Target
 from tests.system.wheels import REPOSITORY, wheels
 
 # The sound card of the tests: what is played into one side of the loopback comes out at the other.
 INPUT, OUTPUT = "hw:Loopback,1,0", "hw:Loopback,0,1"
-_DISK_BYTES = 512 << 20  # sparse
 # What plays while nothing else is asked for: arithmetic is what the emulator is slowest at.
 SMALL_MODELS = ("Small 1", "Small 2")
+_DISK_BYTES = 512 << 20  # sparse
+
+
+def ready_image(target: Target) -> Path:
+    """A disk (qcow2) with the pedal installed and started once: the factory's models are there, a small one plays."""
+    installed = installed_image(target)
+    ingredients = [str(installed), Path(__file__), SCRIPTS / "take_in.py", SCRIPTS / "page.py"]
+    return _layer("ready", target, ingredients, installed, _small_models, take_in)
 
 
 def installed_image(target: Target) -> Path:
     """A disk (qcow2, on the root layer) on which the pedal was installed by its own installer. Blocks for minutes the
     first time, and when the code has changed."""
-    root_image, kernel_layer, files = (
-        root.root_image(target),
-        kernel(Target(target.arch, suite=target.suite)),
-        wheels(target),
-    )
+    files, base = wheels(target), root.root_image(target)
     sources = [REPOSITORY / "system", REPOSITORY / "appliance" / "box", *files]
-    ingredients = ["installed 1", str(root_image), *sources, Path(__file__)]
-    name = f"installed-{target.suite}-{target.arch}"
-
-    def make(made: Path) -> None:
-        delivery = _delivery(files, made / "delivery")
-        with Machine(root_image, kernel_layer, made / "machine", Hardware(target, other_disks=[delivery])) as booted:
-            try:
-                (made / "install.txt").write_text(install(booted))
-            except AssertionError as error:
-                raise AssertionError(f"{error}\n{booted.report()}") from error
-            booted.shut_down()
-        shutil.move(booted.disk, made / "installed.qcow2")
-        (made / "machine" / "serial.txt").rename(made / "serial.txt")
-        shutil.rmtree(made / "machine")
-        delivery.unlink()
-
-    return layer(name, ingredients, make) / "installed.qcow2"
+    ingredients = ["installed 2", str(base), INPUT, OUTPUT, *sources]
+    return _layer("installed", target, ingredients, base, lambda folder: _delivery(files, folder), install)
 
 
 def install(booted: Machine) -> str:
-    """Run the installer in the machine, as a person would, and take two small models in; what it said.
-
-    AssertionError when it fails.
-    """
-    booted.run("mkdir -p /delivery && mount -o ro /dev/vdc /delivery")
-    booted.wait_until("systemctl is-system-running | grep -qE 'running|degraded'", timeout_s=300)
-    devices = f"--input {INPUT} --output {OUTPUT}"
-    options = f"--wheels /delivery/wheels --hat none {devices} --period 64 --yes"
+    """Run the installer in the machine, as a person would; what it said. AssertionError when it fails."""
+    options = f"--wheels /delivery/wheels --hat none --input {INPUT} --output {OUTPUT} --period 64 --yes"
     told = booted.run(f"/delivery/pedal/system/install.sh {options} | tee /dev/console", timeout_s=1800).stdout
     assert "Done." in told, told
-    # The factory's models are taken in after the first start, which is slow here: every test finds them there.
+    return told
+
+
+def take_in(booted: Machine) -> str:
+    """Wait for the factory's models, then send the small ones as a phone would; what the page said."""
     models = REPOSITORY / "models"
     count = len([*models.glob("*.onnx"), *(models / "cabinets").glob("*.wav")])
     there = "find /var/lib/appliance/models /var/lib/appliance/cabinets -mindepth 1 -maxdepth 1 ! -name '.*' | wc -l"
     booted.wait_until(f'[ "$({there})" -ge {count} ]', timeout_s=300)
-    booted.python("take_in", *(f"/delivery/models/{name}.nam" for name in SMALL_MODELS), timeout_s=120)
-    booted.run("umount /delivery")
-    return told
+    booted.wait_until("systemctl is-active appliance.target", timeout_s=120)
+    files = (f"/delivery/{name}.nam" for name in SMALL_MODELS)
+    return str(booted.python("take_in", *files, timeout_s=120))
 
 
-def _delivery(files: list[Path], image: Path) -> Path:
-    """A disk with what a person would have copied to the Pi: the checkout's scripts, and the wheels."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "wheels").mkdir()
-        for file in files:
-            shutil.copy(file, folder / "wheels")
-        (folder / "models").mkdir()
-        for seed, name in enumerate(SMALL_MODELS):
-            small = random_recurrent(np.random.default_rng(seed), hidden=2)
-            write_nam([replace(small, name=name)], folder / "models" / f"{name}.nam", {})
-        leave_out = shutil.ignore_patterns("__pycache__", "*.so", "*.cpp", "*.hpp")
-        for part in ("system", "appliance"):
-            shutil.copytree(REPOSITORY / part, folder / "pedal" / part, ignore=leave_out)
-        command(["mkfs.ext4", "-q", "-d", folder, image, str(_DISK_BYTES >> 10) + "k"])
-    return image
+def _layer(
+    name: str,
+    target: Target,
+    ingredients: list[str | Path],
+    base: Path,
+    fill: Callable[[Path], None],
+    work: Callable[[Machine], str],
+) -> Path:
+    """A layer made by `work` in a machine that finds what `fill` wrote under /delivery."""
+
+    def make(made: Path) -> None:
+        (made / "delivery").mkdir()
+        fill(made / "delivery")
+        disk = made / "delivery.ext4"
+        command(["mkfs.ext4", "-q", "-d", made / "delivery", disk, str(_DISK_BYTES >> 10) + "k"])
+        shutil.rmtree(made / "delivery")
+        hardware = Hardware(target, other_disks=[disk])
+        with Machine(base, kernel(replace(target, kernel="standard")), made / "machine", hardware) as booted:
+            try:
+                booted.wait_until("systemctl is-system-running | grep -qE 'running|degraded'", timeout_s=300)
+                booted.run("mkdir -p /delivery && mount -o ro /dev/vdc /delivery")
+                (made / "said.txt").write_text(work(booted))
+                booted.run("umount /delivery")
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{booted.report()}") from error
+            booted.shut_down()
+        booted.disk.rename(made / "disk.qcow2")
+        shutil.rmtree(made / "machine")
+        disk.unlink()
+
+    return layer(f"{name}-{target.suite}-{target.arch}", ingredients, make) / "disk.qcow2"
+
+
+def _delivery(files: list[Path], folder: Path) -> None:
+    """What a person would have copied to the Pi: the checkout's scripts, and the wheels."""
+    (folder / "wheels").mkdir()
+    for file in files:
+        shutil.copy(file, folder / "wheels")
+    leave_out = shutil.ignore_patterns("__pycache__", "*.so", "*.cpp", "*.hpp")
+    for part in ("system", "appliance"):
+        shutil.copytree(REPOSITORY / part, folder / "pedal" / part, ignore=leave_out)
+
+
+def _small_models(folder: Path) -> None:
+    for seed, name in enumerate(SMALL_MODELS):
+        small = random_recurrent(np.random.default_rng(seed), hidden=2)
+        write_nam([replace(small, name=name)], folder / f"{name}.nam", {})
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{installed_image(Target.of_environment())}\n")
+    sys.stdout.write(f"{ready_image(Target.of_environment())}\n")

@@ -19,7 +19,7 @@ from appliance.supervisor import die_with_parent
 from tests.system.layers import command
 from tests.system.target import Target
 
-_SCRIPTS = Path(__file__).resolve().parent / "scripts"
+SCRIPTS = Path(__file__).resolve().parent / "scripts"
 _SCRIPTS_THERE = "/run/appliance-test"
 _BOOT_S = 180.0
 _COMMAND_LINE = "quiet panic=-1 mitigations=off random.trust_cpu=on net.ifnames=0"
@@ -121,7 +121,7 @@ class Machine:
     def python_words(self, script: str, *arguments: object) -> str:
         """The command that `python` runs, with the scripts where it looks for them."""
         if not self._has_scripts:
-            for file in _SCRIPTS.glob("*.py"):
+            for file in SCRIPTS.glob("*.py"):
                 self.put(f"{_SCRIPTS_THERE}/{file.name}", file.read_bytes())
             self._has_scripts = True
         return shlex.join(["/opt/appliance/current/bin/python", f"{_SCRIPTS_THERE}/{script}.py", *map(str, arguments)])

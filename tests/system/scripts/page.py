@@ -31,7 +31,7 @@ def upload(path: str) -> dict[str, Any]:
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{path.rsplit("/", 1)[-1]}"\r\n\r\n'
     body = head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
     kind = f"multipart/form-data; boundary={boundary}"
-    return _ask(urllib.request.Request(ADDRESS + "/api/upload", body, {"Content-Type": kind}))
+    return _ask(urllib.request.Request(ADDRESS + "/api/upload", body, {"Content-Type": kind, "X-Pedal": "1"}))
 
 
 def wait(what: Callable[[dict[str, Any]], bool], seconds: float = 30.0) -> dict[str, Any]:
