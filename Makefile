@@ -1,5 +1,6 @@
 # make demo   play the pedal on the demo sound card and open its page
-# make test   everything that is checked before a change lands, but for test-arm
+# make test   everything that is checked before a change lands, but for test-system and test-arm
+# make test-system  the pedal installed in a booted Debian, emulated: ARCH=amd64|arm64 KERNEL=standard|rt CUTS=3 (as root)
 # make test-arm  the engine as a Pi runs it: cross-compiled for each Pi's CPU, under the emulator
 # make estimate-arm  counts anew what models take of each Pi (appliance/engine/pi_cost.json)
 # make        this list
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := $(wildcard appliance/engine/native/*.cpp appliance/engine/native/*.hpp appliance/engine/native/CMakeLists.txt)
 CPP := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 
-.PHONY: help demo test test-arm estimate-arm lint format wheel clean
+.PHONY: help demo test test-system test-arm estimate-arm lint format wheel clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -23,7 +24,15 @@ demo: $(VENV)/base.stamp
 	@$(BIN)/appliance run --demo
 
 test: lint
-	$(BIN)/python -m pytest --ignore tests/arm -n auto --dist loadfile
+	$(BIN)/python -m pytest --ignore tests/arm --ignore tests/system -n auto --dist loadfile
+
+ARCH ?= amd64
+KERNEL ?= standard
+test-system: export ARCH := $(ARCH)
+test-system: export KERNEL := $(KERNEL)
+test-system: $(VENV)/dev.stamp
+	@./system/packages.sh build system $(if $(filter arm64,$(ARCH)),system-arm64)
+	$(BIN)/python -m pytest tests/system
 
 test-arm: $(VENV)/dev.stamp
 	@./system/packages.sh arm

@@ -35,6 +35,12 @@ def reachable(host: str) -> str:
     return "127.0.0.1" if address.version == 4 else "::1"
 
 
+def free_port(host: str) -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.create_server((host, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 def check_port_is_free(host: str, port: int) -> None:
     """Raises DeviceError when a server can't listen there: in use, not ours, not a port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

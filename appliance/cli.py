@@ -15,6 +15,7 @@ from appliance.commands.backup import backup, restore
 from appliance.commands.bench import bench
 from appliance.commands.capture import data_command, signal_command
 from appliance.commands.export import export
+from appliance.commands.network import card
 from appliance.commands.options import OrderedGroup
 from appliance.commands.panel import panel
 from appliance.commands.performance import preflight
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 for _command in (
-    *(run, render, inspect, import_, devices, preflight, panel, readonly),
+    *(run, render, inspect, import_, devices, preflight, panel, readonly, card),
     *(signal_command, data_command, train, report, export, bench),
 ):
     cli.add_command(_command)

@@ -39,6 +39,11 @@ def data_dir() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "appliance"
 
 
+def kept_dir() -> Path:
+    """The sound that played last, ready to be played (`bridge/kept_sound.py`). The panel writes, audio only reads."""
+    return data_dir() / "kept"
+
+
 def runtime_dir() -> Path:
     """Where the processes meet: shared memory and sockets, in memory only. $APPLIANCE_RUNTIME wins."""
     for variable in ("APPLIANCE_RUNTIME", "RUNTIME_DIRECTORY"):
@@ -87,6 +92,11 @@ def inbox_dir() -> Path:
     if value := os.environ.get("APPLIANCE_INBOX"):
         return Path(value)
     return (data_dir() if is_box() else runtime_dir()) / "inbox"
+
+
+def network_file() -> Path:
+    """What the network service tells (`box/network_settings.py`); absent where there is none, such as on a PC."""
+    return runtime_dir() / "network.json"
 
 
 def wishes_dir() -> Path:

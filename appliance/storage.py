@@ -115,7 +115,8 @@ def storage_error(what: str, error: OSError) -> StorageError:
 
 
 def _write_whole(path: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    # No link: root saves in folders of the services too, who could lay one there that leads it anywhere.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         rest = memoryview(data)
         while rest:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that a purpose needs, where they are missing: packages.sh build|box|test|pi|arm|estimate …
+# Installs the Debian packages that some purposes need, where they are missing: packages.sh PURPOSE …
 # With --missing first it only prints the names of those that are.
 # With neither root nor sudo it says what to run, and stops.
 set -eu
@@ -11,12 +11,21 @@ packages=""
 for purpose in "$@"; do
   case "$purpose" in
     build) packages="$packages g++ python3-dev python3-venv" ;;
-    box) packages="$packages python3-venv alsa-utils" ;;
-    pi) packages="$packages libasound2-dev" ;;
-    test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium" ;;
+    box)
+      packages="$packages python3-venv alsa-utils"
+      packages="$packages network-manager dnsmasq-base wpasupplicant iw wireless-regdb avahi-daemon" ;;
+    pi)
+      packages="$packages libasound2-dev"
+      # lgpio has no wheel above Python 3.12 and is built with it.
+      ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null || packages="$packages swig"
+      ;;
+    test) packages="$packages libasound2-dev libasound2-plugins jackd2 chromium zbar-tools poppler-utils" ;;
     arm) packages="$packages cmake g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+    system) packages="$packages e2fsprogs gcc kmod libasound2-dev make mmdebstrap qemu-system-x86 qemu-utils tar" ;;
+    system-arm64) packages="$packages binfmt-support g++-aarch64-linux-gnu libc6-dev-arm64-cross"
+                  packages="$packages qemu-system-arm qemu-user-static" ;;
     estimate) packages="$packages g++ llvm-19" ;;
-    *) echo "packages.sh: there is no purpose $purpose; there are build, box, pi, test, arm, estimate" >&2; exit 2 ;;
+    *) echo "packages.sh: there is no purpose $purpose; there are build, box, pi, test, system, system-arm64, arm, estimate" >&2; exit 2 ;;
   esac
 done
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples on every run, so that what lands is what was tested; `--hypothesis-profile=search` rolls the dice.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile("same")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

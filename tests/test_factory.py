@@ -18,7 +18,7 @@ from appliance.paths import assets
 MODELS = assets("models")
 DEMO = MODELS / "demo-guitar.wav"
 FACTORY = {"crunch-50": "Crunch 50", "green-drive": "Green Drive", "lead-100": "Lead 100"}
-MAX_ESR = {"crunch-50": 0.03, "green-drive": 0.02, "lead-100": 0.07}  # a nano WaveNet is small for high gain
+MAX_ESR = {"crunch-50": 0.01, "green-drive": 0.005, "lead-100": 0.015}
 KNOBS = {"crunch-50": "Gain", "green-drive": "Drive"}
 CABINETS = ("1x12 Open", "4x12 Closed")
 RATE_HZ = 48_000

@@ -200,3 +200,14 @@ def test_any_flipped_bit_is_noticed_or_harmless(
 def test_nan_is_refused_rather_than_saved(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         storage.save_json(tmp_path / "state.json", 1, {"level_db": float("nan")})
+
+
+def test_a_link_in_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("root")
+    (tmp_path / ".state.json.tmp").symlink_to(precious)
+    with pytest.raises(StorageError):
+        storage.save(tmp_path / "state.json", b"new")
+    storage.save(tmp_path / "state.json", b"new")  # the link is gone with the failure
+    assert (tmp_path / "state.json").read_bytes() == b"new"
+    assert precious.read_text() == "root"

@@ -49,12 +49,19 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_carries_page_models_and_engine_and_no_sources_of_the_engine(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     extensions = ("engine/_native.", "training/_kernels.")
-    for wanted in ("assets/web/templates/", "assets/web/static/", "assets/models/demo-guitar.wav", *extensions):
+    system = ("assets/system/install.sh", "assets/system/root/usr/lib/systemd/system/appliance-audio.service")
+    for wanted in (
+        "assets/web/templates/",
+        "assets/web/static/",
+        "assets/models/demo-guitar.wav",
+        *system,
+        *extensions,
+    ):
         assert any(name.startswith(f"appliance/{wanted}") for name in names), wanted
     assert "appliance/training/report/page.html.j2" in names
     assert any(name.startswith("appliance/assets/models/") and name.endswith(".onnx") for name in names)
     assert not [name for name in names if name.endswith((".cpp", ".hpp"))]
-    assert not [name for name in names if name.startswith(("tests/", "web/", "models/"))]
+    assert not [name for name in names if name.startswith(("tests/", "web/", "models/", "system/"))]
 
 
 @pytest.mark.timeout(400)

@@ -1,7 +1,10 @@
 """`python -m appliance.audio`: see `process.py`."""
 
 import sys
+import time
 
-from appliance.audio.process import main
+_begun_s = time.monotonic()  # before the imports, whose time is told
 
-sys.exit(main())
+from appliance.audio.process import main  # noqa: E402
+
+sys.exit(main(begun_s=_begun_s))

@@ -13,7 +13,6 @@ import http.client
 import itertools
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance import paths
+from appliance.addresses import free_port
 from appliance.errors import NotRunning
 from appliance.probes import panel_probe, web_probe
 from appliance.supervisor import die_with_parent
@@ -40,7 +40,7 @@ def busy_neighbours(cores: set[int]) -> Iterator[int]:
     """Keeps `cores` busy while the block runs. Gives the page's port. Blocks until it is up. Errors: NotRunning."""
     with tempfile.TemporaryDirectory(prefix="appliance-bench-") as folder, contextlib.ExitStack() as started:
         here = {"APPLIANCE_RUNTIME": f"{folder}/runtime", "APPLIANCE_DATA": f"{folder}/data"}
-        port = _free_port()
+        port = free_port(_HOST)
 
         def start(*command: str) -> subprocess.Popen[bytes]:
             return started.enter_context(_process((sys.executable, "-m", *command), os.environ | here, cores))
@@ -54,11 +54,6 @@ def busy_neighbours(cores: set[int]) -> Iterator[int]:
         for name, process in (("the panel", panel), ("the web process", web), ("the phones' process", phones)):
             if (code := process.poll()) is not None:
                 raise NotRunning(f"the load was not there all the time: {name} ended with code {code}; measure again")
-
-
-def _free_port() -> int:
-    with socket.create_server((_HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -84,6 +84,7 @@ def run(
     should_stop: Callable[[], bool],
     *,
     beat: Callable[[], None] = lambda: None,
+    beats_at_first: bool = False,
     recovery: Recovery | None = None,
     turns_of: Callable[[Port, SoundEngine, bytearray], Turns] = turns_of,
 ) -> None:
@@ -92,6 +93,7 @@ def run(
     The port must be open; it is closed at the end.
 
     beat: called about four times a second while frames move (the watchdog), and never while they don't.
+    beats_at_first: call it with the first period too.
     turns_of: how periods are played (bench.py compares the ways).
     Real-time safe while no fault happens, but for the bytes object that `read` makes.
     """
@@ -104,7 +106,7 @@ def run(
     play = turns.play
     periods_per_beat = max(1, round(_BEAT_S * port.rate_hz / port.period_frames))
     pedal.set_state(AudioState.PLAYING)
-    to_go = periods_per_beat
+    to_go = 1 if beats_at_first else periods_per_beat
     had_faults = False
     try:
         while not should_stop():

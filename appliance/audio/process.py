@@ -11,21 +11,22 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from appliance.audio import loop, realtime
+from appliance.audio import first_sound, loop, realtime
 from appliance.audio.card import CardSettings
 from appliance.audio.demo import DemoPort
 from appliance.audio.ports import PERIOD_FRAMES_MAX, PERIOD_FRAMES_MIN, SAMPLE_BYTES, Port
 from appliance.audio.recovery import Recovery
+from appliance.audio.start_clock import StartClock, say
 from appliance.bridge.layout import CONTROLS_BYTES, STATUS_BYTES, TAP_BYTES, AudioState
 from appliance.bridge.shared_memory import open_shared
 from appliance.errors import ApplianceError, ExitCode
 from appliance.notify import Notifier
-from appliance.paths import controls_file, status_file, tap_file
+from appliance.paths import controls_file, kept_dir, status_file, tap_file
 
 _EPILOG = """examples:
   python -m appliance.audio --demo
@@ -52,42 +53,51 @@ class StopWish:
         self._wished = True
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Play until told to stop. Returns the exit code (`errors.ExitCode`)."""
+def main(arguments: Sequence[str] | None = None, *, begun_s: float | None = None) -> int:
+    """Play until told to stop. Returns the exit code (`errors.ExitCode`). begun_s: when Python began (monotonic)."""
+    imported_s = time.monotonic()
     options = parse(arguments)
+    clock = StartClock(say, tells_steps=options.times)
+    clock.done("python", imported_s if begun_s is None else begun_s)
+    clock.done("imports", imported_s)
     if options.runtime is not None:
         os.environ["APPLIANCE_RUNTIME"] = str(options.runtime)
     try:
-        play(options)
+        play(options, clock)
     except ApplianceError as error:
-        _say(str(error))
+        say(str(error))
         return error.exit_code
     return ExitCode.OK
 
 
-def play(options: argparse.Namespace) -> None:
+def play(options: argparse.Namespace, clock: StartClock) -> None:
     """Everything in the order it must happen. Errors: DeviceError, StorageError, NotInstalled, BadAudioFile."""
     from appliance.engine._native import Pedal  # here: `--help` works before the engine is built
 
+    clock.done("engine")
     stop = StopWish()
     stop.listen()
     notifier = Notifier()
     open_shared(controls_file(), CONTROLS_BYTES, writable=True).close()  # makes it; this process only reads it
+    controls = open_shared(controls_file(), CONTROLS_BYTES, writable=False)
     pedal = Pedal(
         options.rate,
         options.period,
-        open_shared(controls_file(), CONTROLS_BYTES, writable=False),
+        controls,
         open_shared(status_file(), STATUS_BYTES, writable=True, mode=0o640),
         open_shared(tap_file(), TAP_BYTES, writable=True, mode=0o640),
     )
     pedal.set_state(AudioState.STARTING)
+    clock.sounds = first_sound.begin(pedal, controls[:], kept_dir(), options.rate, say)
+    clock.done("patch")
     pedal.start_loader()  # before the set-up below, which this thread must not inherit
     try:
         port = make_port(options)
         granted = realtime.set_up(options.core)
         for warning in granted.warnings:
-            _say(warning)
-        _say(in_words(granted))
+            say(warning)
+        say(in_words(granted))
+        clock.done("real-time set-up")
         recovery = Recovery(port, pedal, stop.is_set, on_sign_of_life=notifier.alive)
         if options.wait:
             notifier.ready()
@@ -95,9 +105,15 @@ def play(options: argparse.Namespace) -> None:
                 return
         else:
             port.open()
-            _say(port.describe())
+            say(port.describe())
             notifier.ready()
-        loop.run(port, pedal, stop.is_set, beat=notifier.alive, recovery=recovery)
+        clock.done("card")
+
+        def beat() -> None:
+            notifier.alive()
+            clock.beat()
+
+        loop.run(port, pedal, stop.is_set, beat=beat, beats_at_first=True, recovery=recovery)
     finally:
         notifier.stopping()
         pedal.stop_loader()
@@ -145,6 +161,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--channel", type=int, default=1, metavar="N", help="input channel of the guitar (default 1)")
     add("--core", type=_core, metavar="N", help='core to run on, or "none" (default: the isolated or the last one)')
     add("--wait", action="store_true", help="wait for the card when it is not there yet, instead of ending")
+    add("--times", action="store_true", help="say when each step of the start was done (for `appliance bench start`)")
     add("--runtime", type=Path, metavar="DIR", help="folder of the shared memory")
     options = parser.parse_args(arguments)
     options.input, options.output = options.input or options.output, options.output or options.input
@@ -175,8 +192,3 @@ def _core(words: str) -> int | str:
         return int(words)
     except ValueError:
         raise argparse.ArgumentTypeError(f'{words!r} is neither a number nor "none"') from None
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
-    sys.stderr.flush()

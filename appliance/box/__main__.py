@@ -9,7 +9,7 @@ from typing import Any
 
 from appliance.box import wishes
 from appliance.box.wishes import Answer, Wish
-from appliance.errors import ApplianceError, ExitCode
+from appliance.errors import ApplianceError, ExitCode, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ Handler = Callable[[Mapping[str, Any]], Answer]
 
 def handlers() -> dict[str, Handler]:
     """Everything that may be wished for, by its name."""
-    return {"poweroff": _power_off, "restart": _restart, "update": _update}
+    return {"poweroff": _power_off, "restart": _restart, "network": _network, "update": _update}
 
 
 def _power_off(arguments: Mapping[str, Any]) -> Answer:
@@ -31,6 +31,12 @@ def _restart(arguments: Mapping[str, Any]) -> Answer:
     from appliance.box.power import restart
 
     return restart(arguments)
+
+
+def _network(arguments: Mapping[str, Any]) -> Answer:
+    from appliance.box.network_wishes import fulfil
+
+    return fulfil(arguments)
 
 
 def _update(arguments: Mapping[str, Any]) -> Answer:
@@ -60,11 +66,19 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for wish in wishes.take():
         if wish.fault is None:
-            wishes.tell(wish.name, Answer("working", ""))
+            _tell(wish.name, Answer("working", ""))
         answer = fulfil(wish)
         log.info("%s: %s – %s", wish.name, answer.status, answer.words)
-        wishes.tell(wish.name, answer)
+        _tell(wish.name, answer)
     return ExitCode.OK
+
+
+def _tell(name: str, answer: Answer) -> None:
+    """Nobody to tell is no reason to leave the box switched on."""
+    try:
+        wishes.tell(name, answer)
+    except StorageError as error:
+        log.error("%s", error)
 
 
 if __name__ == "__main__":

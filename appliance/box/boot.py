@@ -67,14 +67,18 @@ def pending(box: Box, host: Host, choices: Choices) -> Iterator[tuple[Path, byte
             yield box.cmdline_txt, after, f"write into {_shown(box, box.cmdline_txt)}: {' '.join(words)}"
 
 
-def write(box: Box, path: Path, content: bytes, record: Record) -> None:
+def foresee(box: Box, path: Path, record: Record) -> None:
+    """Remember that a boot file is about to have a part of ours."""
+    place = str(path.relative_to(box.root))
+    if place not in record.boot:
+        record.boot.append(place)
+
+
+def write(path: Path, content: bytes) -> None:
     """Replace a boot file, all or nothing; its first content is kept beside it. Raises OSError."""
     kept = path.with_name(path.name + _KEPT)
     if not kept.exists():
         _replace(kept, path.read_bytes())
-    place = str(path.relative_to(box.root))
-    if place not in record.boot:
-        record.boot.append(place)
     _replace(path, content)
 
 

@@ -31,7 +31,8 @@ def put_lines(config: bytes, lines: Sequence[str]) -> bytes:
     found = _found(config)
     if not lines:
         return remove_lines(config)
-    end = b"\r\n" if b"\r\n" in config else b"\n"
+    as_before = config if found is None else config[found[0] : found[1]]  # lines added behind the block change nothing
+    end = b"\r\n" if b"\r\n" in as_before else b"\n"
     inside = end.join((b"[all]", *(line.encode() for line in lines), _END))
     if found is not None:
         start, stop, joined = found

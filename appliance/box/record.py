@@ -18,9 +18,10 @@ class Record:
     files: list[str] = field(default_factory=list)  # laid from system/root
     folders: list[str] = field(default_factory=list)  # made for them
     set_aside: list[str] = field(default_factory=list)  # of others, kept to be brought back
-    settings: list[str] = field(default_factory=list)  # in /etc/appliance: the owner's now, removed by --purge alone
     groups: list[str] = field(default_factory=list)  # that did not exist before
     boot: list[str] = field(default_factory=list)  # boot files with a part of ours
+    own: list[str] = field(default_factory=list)  # further files made by the installer
+    name_before: str | None = None  # what the box was called, where it has got its name from us
     choices: dict[str, Any] = field(default_factory=dict)  # what was asked for, kept for the next time
 
 
@@ -38,5 +39,11 @@ def load(path: Path) -> Record:
 
 
 def save(path: Path, record: Record) -> None:
-    """Replace the record, all or nothing. Raises StorageError."""
-    storage.save(path, (json.dumps(asdict(record), indent=1) + "\n").encode())
+    """Replace the record, all or nothing, unless it says that already. Raises StorageError."""
+    data = (json.dumps(asdict(record), indent=1) + "\n").encode()
+    try:
+        if path.read_bytes() == data:
+            return
+    except OSError:
+        pass
+    storage.save(path, data)

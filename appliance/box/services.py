@@ -10,6 +10,7 @@ from appliance.box.layout import Box
 from appliance.box.run import run
 
 _SYSCTL = "usr/lib/sysctl.d/90-appliance.conf"
+_NETWORK = "appliance-network.service"
 _UP = ("appliance-audio.service", "appliance-panel.service", "appliance-web.service", "appliance-wishes.path")
 
 
@@ -61,13 +62,14 @@ def restart() -> None:
     """Start everything of the pedal, anew where it runs. Raises SystemRefused."""
     run(["systemctl", "stop", "appliance-web.service", "appliance-web.socket"])
     run(["systemctl", "restart", "appliance-audio.service", "appliance-panel.service"], timeout_s=90.0)
+    run(["systemctl", "restart", _NETWORK])
     run(["systemctl", "start", "appliance-web.socket", "appliance-web.service", "appliance.target"], timeout_s=90.0)
 
 
 def stop() -> None:
     """Stop everything of the pedal. Raises SystemRefused."""
     run(
-        ["systemctl", "stop", "appliance.target", "appliance-web.socket", *_UP, "appliance-cores.service"],
+        ["systemctl", "stop", "appliance.target", "appliance-web.socket", *_UP, "appliance-cores.service", _NETWORK],
         timeout_s=60.0,
     )
 

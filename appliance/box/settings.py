@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 
 from appliance import storage
-from appliance.box.layout import Box
-from appliance.box.record import Record
 
 ABOUT_AUDIO = """# How the pedal's sound is started: arguments of `python -m appliance.audio` (it has --help).
 # After a change: sudo systemctl restart appliance-audio
@@ -26,7 +24,7 @@ def value(path: Path, name: str) -> str | None:
     return found["value"].strip().strip("\"'") if found else None
 
 
-def write(box: Box, path: Path, name: str, new_value: str, about: str, record: Record) -> None:
+def write(path: Path, name: str, new_value: str, about: str) -> None:
     """Set `name` and leave every other line as the owner wrote it. Raises StorageError, OSError."""
     assignment = f'{name}="{new_value}"\n'
     if not path.exists():
@@ -40,9 +38,6 @@ def write(box: Box, path: Path, name: str, new_value: str, about: str, record: R
     storage.save(path, text.encode())
     path.chmod(0o644)
     storage.previous_copy(path).unlink(missing_ok=True)
-    place = str(path.relative_to(box.root))
-    if place not in record.settings:
-        record.settings.append(place)
 
 
 def _line(name: str) -> re.Pattern[str]:

@@ -8,13 +8,14 @@ can be run again at any time; `--dry-run` says what it would do.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from appliance import paths
-from appliance.box import choices, host, record, stages, undo
+from appliance.box import choices, host, network_setup, record, stages, undo
 from appliance.box.layout import Box
 from appliance.box.stages import Change, Wanted
 from appliance.errors import ApplianceError, ExitCode
@@ -74,12 +75,18 @@ def install(options: argparse.Namespace, box: Box) -> str:
         )
         or options.channel is not None,
         with_version=not options.system_only and box.is_this_system,
+        country=options.country,
         with_start=not options.no_start,
     )
+    if options.country is None and choices.somebody_is_there() and not options.yes and not options.dry_run:
+        known = network_setup.country_of(box)
+        wanted.country = known if network_setup.is_ours(box) else network_setup.ask_for_country(known)
     _say(f"{found.title}{f', {found.board}' if found.board else ''}.")
     for warning in stages.warnings(wanted):
         _say(f"Note: {warning}.")
     keep = None if options.dry_run else partial(record.save, box.record, kept)
+    if not box.opt.parent.is_dir():
+        kept.folders.append(str(box.opt.parent.relative_to(box.root)))
     kept.choices = wished.to_json()
     done = [change for stage in stages.STAGES for change in _carry_out(stage(wanted), keep)]
     if not done:
@@ -87,8 +94,10 @@ def install(options: argparse.Namespace, box: Box) -> str:
     if options.dry_run:
         return "That is what would be done; nothing was changed."
     if wanted.reboot:
-        return "Done. Restart to finish: sudo reboot"
-    return "Done. The page: http://localhost/" if host.systemd_runs(box) else "Done. It plays at the next start."
+        return f"{network_setup.card(box) if host.systemd_runs(box) else ''}\nDone. Restart to finish: sudo reboot"
+    if not host.systemd_runs(box):
+        return "Done. It plays at the next start."
+    return f"{network_setup.card(box)}\nDone. The page: http://localhost/"
 
 
 def uninstall(options: argparse.Namespace, box: Box) -> str:
@@ -147,6 +156,8 @@ def _carry_out(changes: stages.Changes, keep: Callable[[], None] | None) -> list
     for change in changes:
         _say(f"would {change.words}" if keep is None else f"{change.words} …")
         if keep is not None:
+            change.foresee()
+            keep()
             change.do()
             keep()
         done.append(change)
@@ -159,7 +170,9 @@ def _keep_if_installed(box: Box, kept: record.Record) -> None:
 
 
 def _say(words: str) -> None:
-    print(words, flush=True)  # noqa: T201
+    """A reader who has gone (a dropped line, `| head`) is no reason to stop half-way."""
+    with contextlib.suppress(BrokenPipeError):
+        print(words, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

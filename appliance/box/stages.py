@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import appliance
-from appliance.box import boot, services, settings, system_files, versions
+from appliance.box import boot, network_setup, services, settings, system_files, versions
 from appliance.box.choices import Choices
 from appliance.box.host import Host, systemd_runs
 from appliance.box.layout import Box
@@ -28,10 +28,14 @@ _LEAST_MEMORY_PER_COMPILER_KIB = 900 << 10
 
 @dataclass(frozen=True)
 class Change:
-    """One thing to do, and what is said about it. May raise ApplianceError or OSError when it is done."""
+    """One thing to do, and what is said about it. May raise ApplianceError or OSError when it is done.
+
+    foresee: puts into the record what is about to be done; the record is saved before it is.
+    """
 
     words: str
     do: Callable[[], object]
+    foresee: Callable[[], object] = lambda: None
 
 
 Changes = Iterator[Change]
@@ -50,6 +54,7 @@ class Wanted:
     wheels: Path | None
     settings_named: bool  # the command line named some: they replace those in /etc/appliance
     with_version: bool
+    country: str | None = None  # for the radio; None: as it is
     with_start: bool = True
     changed: set[str] = field(default_factory=set)  # "version", "files", "settings"
     reboot: bool = False
@@ -103,9 +108,17 @@ def files(wanted: Wanted) -> Changes:
     for file in tree:
         if not file.is_laid(box):
             wanted.changed.add("files")
-            yield Change(f"write /{file.place}", partial(system_files.lay, box, file, record))
+            yield Change(
+                f"write /{file.place}",
+                partial(system_files.lay, box, file, record),
+                partial(system_files.foresee, box, file.place, record),
+            )
     if not (box.command.is_symlink() and box.command.readlink() == Path(_COMMAND)):
-        yield Change(f"link /{_command_place(box)} to the current version", partial(_link_command, box, record))
+        yield Change(
+            f"link /{_command_place(box)} to the current version",
+            partial(_link_command, box, record),
+            partial(system_files.foresee, box, _command_place(box), record),
+        )
 
 
 def users(wanted: Wanted) -> Changes:
@@ -116,24 +129,23 @@ def users(wanted: Wanted) -> Changes:
     if missing:
         groups = [name for kind, name in _sysusers(listing) if kind == "g" and name in missing]
 
-        def make() -> None:
-            record.groups.extend(groups)
-            run(["systemd-sysusers", *_in_tree(box), "appliance.conf"])
-
-        yield Change(f"make the users and groups {', '.join(missing)}", make)
+        yield Change(
+            f"make the users and groups {', '.join(missing)}",
+            partial(run, ["systemd-sysusers", *_in_tree(box), "appliance.conf"]),
+            partial(record.groups.extend, groups),
+        )
 
 
 def folders(wanted: Wanted) -> Changes:
-    """Where the services meet, and where the library is."""
+    """Where the services meet, and where the library is: made now on a running system, else at its next start."""
     box = wanted.box
-    places = [box.data, box.data / "inbox"]
-    if systemd_runs(box):
-        places += [box.runtime, box.runtime / "patches", box.runtime / "wishes", box.runtime / "answers"]
-    missing = [f"/{place.relative_to(box.root)}" for place in places if not place.is_dir()]
+    if not systemd_runs(box):
+        return
+    places = [box.data, box.data / "inbox", box.runtime, *(box.runtime / name for name in ("wishes", "answers"))]
+    missing = [str(place) for place in places if not place.is_dir()]
     if missing:
         yield Change(
-            f"make the folders {', '.join(missing)}",
-            partial(run, ["systemd-tmpfiles", *_in_tree(box), "--create", "appliance.conf"]),
+            f"make the folders {', '.join(missing)}", partial(run, ["systemd-tmpfiles", "--create", "appliance.conf"])
         )
 
 
@@ -147,14 +159,20 @@ def owner_settings(wanted: Wanted) -> Changes:
             wanted.changed.add("settings")
             place = str(path.relative_to(wanted.box.root))
             words = f'write /{place}: {name}="{value}"'
-            yield Change(words, partial(settings.write, wanted.box, path, name, value, about, wanted.record))
+            yield Change(words, partial(settings.write, path, name, value, about))
 
 
 def boot_settings(wanted: Wanted) -> Changes:
     """config.txt and cmdline.txt of a Pi."""
     for path, content, words in boot.pending(wanted.box, wanted.host, wanted.choices):
         wanted.reboot = True
-        yield Change(words, partial(boot.write, wanted.box, path, content, wanted.record))
+        yield Change(words, partial(boot.write, path, content), partial(boot.foresee, wanted.box, path, wanted.record))
+
+
+def network(wanted: Wanted) -> Changes:
+    """The box's name, and the country of its radio."""
+    for words, do in network_setup.pending(wanted.box, wanted.country, wanted.record):
+        yield Change(words, do)
 
 
 def units(wanted: Wanted) -> Changes:
@@ -183,6 +201,7 @@ STAGES: Sequence[Callable[[Wanted], Changes]] = (
     folders,
     owner_settings,
     boot_settings,
+    network,
     units,
 )
 
@@ -205,7 +224,8 @@ def _source(wanted: Wanted) -> tuple[str, list[str], list[str]]:
     compilers = max(1, min(wanted.host.cores, _memory_kib() // _LEAST_MEMORY_PER_COMPILER_KIB))
     pip = ["-c", str(checkout / "constraints.txt"), f"{checkout}[{extras}]"]
     name = versions.name_for_checkout(checkout, appliance.__version__)
-    return name, pip, [f"CMAKE_BUILD_PARALLEL_LEVEL={compilers}"]
+    # PYPI: where lgpio has no wheel and is built here, with its library inside, as its wheels have it.
+    return name, pip, [f"CMAKE_BUILD_PARALLEL_LEVEL={compilers}", "PYPI=1"]
 
 
 def _memory_kib() -> int:
@@ -217,17 +237,11 @@ def _command_place(box: Box) -> str:
 
 
 def _link_command(box: Box, record: Record) -> None:
-    place = _command_place(box)
-    if os.path.lexists(box.command) and place not in record.files:
-        aside = box.set_aside / place
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(box.command, aside)
-        record.set_aside.append(place)
-    system_files.make_folders(box, box.command.parent, record)
-    box.command.unlink(missing_ok=True)
-    box.command.symlink_to(_COMMAND)
-    if place not in record.files:
-        record.files.append(place)
+    system_files.make_room(box, _command_place(box), record)
+    temporary = box.command.with_name(f".{box.command.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(_COMMAND)
+    temporary.replace(box.command)
 
 
 def _sysusers(listing: Path) -> list[tuple[str, str]]:

@@ -64,6 +64,11 @@ def choose(folder: Path) -> tuple[Path, Offer] | None:
             continue
         if offer.refusal is None and Version(offer.version) == Version(appliance.__version__):
             refusal = f"version {offer.version} on the stick is what runs already"
+        elif offer.was_left:
+            refusal = (
+                f"version {offer.version} on the stick was tried before, and this box went back to "
+                f"{appliance.__version__}: to try it again, choose the file on the page"
+            )
         elif offer.refusal is not None:
             refusal = f"{path.name}: {offer.refusal}"
         elif best is None or Version(offer.version) > Version(best[1].version):
@@ -97,6 +102,13 @@ def main() -> int:
         if found:
             tell("refused", f"The USB stick: {error}")
         return error.exit_code
+    except OSError as error:  # pulled out, or worn out
+        log.error("the stick can't be read: %s", error)
+        if found:
+            tell(
+                "refused", f"The USB stick can't be read ({error.strerror or error}): leave it in, or try another one."
+            )
+        return ExitCode.NO_STORAGE
     return ExitCode.OK
 
 

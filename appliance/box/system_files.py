@@ -43,49 +43,62 @@ def tree(system: Path) -> Iterator[SystemFile]:
         yield SystemFile(path, place, 0o755 if path.read_bytes()[:2] == b"#!" else 0o644)
 
 
+def foresee(box: Box, place: str, record: Record) -> None:
+    """Remember what laying a file at `place` will do, before it is done: then a power cut at any moment leaves nothing
+    that the record does not know."""
+    if place in record.files:
+        return
+    target = box.root / place
+    if os.path.lexists(target):
+        record.set_aside.append(place)
+    folder = target.parent
+    while not folder.is_dir():
+        record.folders.append(str(folder.relative_to(box.root)))
+        folder = folder.parent
+    record.files.append(place)
+
+
 def lay(box: Box, file: SystemFile, record: Record) -> None:
-    """Put the file where it belongs, and remember it. Raises OSError."""
+    """Put the file where it belongs, what stood there aside. Raises OSError."""
     target = box.root / file.place
-    if file.place not in record.files and os.path.lexists(target):
-        aside = box.set_aside / file.place
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(target, aside, follow_symlinks=False)
-        record.set_aside.append(file.place)
-    make_folders(box, target.parent, record)
+    make_room(box, file.place, record)
     temporary = target.with_name(f".{target.name}.new")
     temporary.write_bytes(file.source.read_bytes())
     temporary.chmod(file.mode)
     storage.sync_file(temporary)
     temporary.replace(target)
-    if file.place not in record.files:
-        record.files.append(file.place)
+
+
+def make_room(box: Box, place: str, record: Record) -> None:
+    """Copy what stands at `place` aside if it is somebody else's, and make the folders above. Raises OSError."""
+    target, aside = box.root / place, box.set_aside / place
+    if place in record.set_aside and not os.path.lexists(aside):
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        temporary = aside.with_name(f".{aside.name}.new")
+        shutil.copy2(target, temporary, follow_symlinks=False)
+        temporary.replace(aside)
+    missing = [folder for folder in target.parents if not folder.is_dir()]
+    for folder in reversed(missing):
+        folder.mkdir()
+        folder.chmod(0o755)
 
 
 def take_away(box: Box, place: str, record: Record) -> None:
     """Remove one of our files, bring back what stood there, and remove folders made for it alone. Raises OSError."""
-    target = box.root / place
-    target.unlink(missing_ok=True)
-    if place in record.set_aside:
-        shutil.copy2(box.set_aside / place, target, follow_symlinks=False)
-        (box.set_aside / place).unlink()
-        record.set_aside.remove(place)
+    target, aside = box.root / place, box.set_aside / place
+    if place not in record.set_aside:
+        target.unlink(missing_ok=True)
+    elif os.path.lexists(aside):  # if not, ours was never laid
+        target.unlink(missing_ok=True)
+        shutil.copy2(aside, target, follow_symlinks=False)
+        aside.unlink()
     record.files.remove(place)
+    if place in record.set_aside:
+        record.set_aside.remove(place)
     for folder in sorted(record.folders, key=len, reverse=True):
         path = box.root / folder
-        if not path.is_dir():
-            record.folders.remove(folder)
-        elif not any(path.iterdir()):
+        if path.is_dir() and any(path.iterdir()):
+            continue
+        if path.is_dir():
             path.rmdir()
-            record.folders.remove(folder)
-
-
-def make_folders(box: Box, folder: Path, record: Record) -> None:
-    """Make a folder and those above it; remember which were made. Raises OSError."""
-    missing = []
-    while not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir(mode=0o755)
-        path.chmod(0o755)
-        record.folders.append(str(path.relative_to(box.root)))
+        record.folders.remove(folder)

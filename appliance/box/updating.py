@@ -51,7 +51,10 @@ sys.exit(0 if test and test["passed"] else f"{model.name} fails its own test: {t
 
 @dataclass(frozen=True)
 class Offer:
-    """What a bundle is, for the player to decide. `refusal`: why this box can't take it; None: it can."""
+    """What a bundle is, for the player to decide. `refusal`: why this box can't take it; None: it can.
+
+    `was_left`: it played here, or was to, and something else plays since: nobody but the player should choose it again.
+    """
 
     name: str
     version: str
@@ -61,6 +64,7 @@ class Offer:
     running: str
     size_bytes: int
     refusal: str | None
+    was_left: bool
 
     def to_json(self) -> dict[str, Any]:
         """As the page gets it."""
@@ -94,6 +98,7 @@ def examine(path: Path, *, box: Box | None = None, force_older: bool = False, wh
             running=appliance.__version__,
             size_bytes=path.stat().st_size,
             refusal=refusal,
+            was_left=_was_left(box, _name_of(bundle)),
         )
 
 
@@ -116,7 +121,7 @@ def install(
         tell("Checking who signed it", 0.0)
         with open_bundle(path, trusted_keys(box.root), follow_links=follow_links) as bundle:
             check_age(bundle.manifest, appliance.__version__, force_older=force_older)
-            name = f"{bundle.manifest.version}-{bundle.identity}"
+            name = _name_of(bundle)
             if name == versions.name_of(box.current):
                 raise NotAllowed(f"this very update is what runs already ({bundle.manifest.version})")
             files = fitting_wheels(bundle.manifest)
@@ -141,6 +146,16 @@ def go_back(*, box: Box | None = None, run: Run = run_program, look: Callable[[]
             raise NotFound("there is no version before this one on the box")
         trial.begin(box, name, (look or _look)(), run)
     return name
+
+
+def _name_of(bundle: Bundle) -> str:
+    return f"{bundle.manifest.version}-{bundle.identity}"
+
+
+def _was_left(box: Box, name: str) -> bool:
+    outcome = trial.last_outcome(box)
+    failed = outcome is not None and (outcome.result, outcome.version) == ("went back", name)
+    return failed or versions.back(box) == name
 
 
 def _make(bundle: Bundle, name: str, files: list[BundleFile], box: Box, tell: Tell, run: Run) -> None:

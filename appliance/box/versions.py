@@ -20,6 +20,8 @@ from appliance.errors import StorageError
 
 _COMPLETE = ".complete"  # written last: a version without it was cut off while it was made
 _MAKE_TIMEOUT_S = 3600.0
+# A wheel made for another processor imports well, and dies of an illegal instruction when it starts to work.
+_TRIAL = "from appliance.engine._native import Pedal; Pedal(48_000, 64)"
 _PARTS_OF_A_CHECKOUT = ("appliance", "web", "models", "system", "pyproject.toml", "constraints.txt")
 _NOT_PARTS = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 _DIGEST_DIGITS = 10
@@ -76,18 +78,10 @@ def make(
         python = getattr(sys, "_base_executable", sys.executable)
         run([python, "-m", "venv", str(folder)], timeout_s=_MAKE_TIMEOUT_S)
         # -I: the installer was found through PYTHONPATH, which leads to a checkout without the compiled part.
-        pip = [
-            str(folder / "bin/python"),
-            "-I",
-            "-m",
-            "pip",
-            "--disable-pip-version-check",
-            "--no-input",
-            "-q",
-            "install",
-        ]
+        alone = [str(folder / "bin/python"), "-I"]
+        pip = [*alone, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install"]
         run(["env", *environment, *pip, *pip_arguments], timeout_s=_MAKE_TIMEOUT_S)
-        run([str(folder / "bin/python"), "-I", "-c", "import appliance.engine._native"])
+        run([*alone, "-c", _TRIAL])
         test(str(folder / "bin/python"))
         run(["sync", "-f", str(folder)], timeout_s=300.0)
         (folder / _COMPLETE).touch()

@@ -10,8 +10,11 @@ handler is not tried for ever. On a machine where the box was not installed ther
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,21 +71,26 @@ def wish(name: str, **arguments: Any) -> None:
 
 
 def take() -> Iterator[Wish]:
-    """Root's side: every wish there is, each removed before it is handed out, oldest first."""
-    folder = paths.wishes_dir()
-    while waiting := sorted(folder.iterdir(), key=lambda path: (path.lstat().st_mtime_ns, path.name)):
-        for path in waiting:
-            yield _taken(path)
+    """Root's side: every wish there is, each removed before it is handed out, oldest first. Raises StorageError."""
+    with _opened(paths.wishes_dir()) as folder:
+        while waiting := sorted(os.listdir(folder), key=lambda name: (_age(folder, name), name)):  # noqa: PTH208
+            for name in waiting:
+                yield _taken(folder, name)
 
 
 def tell(name: str, answer: Answer) -> None:
     """Root's side: leave the answer where the panel reads it. May block for a moment. Raises StorageError."""
-    folder = paths.answers_dir()
-    temporary = folder / f".{name}"
+    temporary = f".{name}"
+    text = json.dumps({"status": answer.status, "words": answer.words, **answer.more})
     try:
-        temporary.write_text(json.dumps({"status": answer.status, "words": answer.words, **answer.more}))
-        temporary.chmod(0o644)
-        temporary.replace(folder / name)
+        with _opened(paths.answers_dir()) as folder:
+            if os.fstat(folder).st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "the folder of the answers is somebody else's")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(temporary, flags, 0o644, dir_fd=folder), "w") as file:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(text)
+            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError as error:
         raise storage_error(f"the answer to {name} could not be left", error) from error
 
@@ -98,33 +106,58 @@ def answer(name: str) -> Answer | None:
         return None
 
 
-def _taken(path: Path) -> Wish:
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A folder by its number, and no link: it lies where the services may rename things and lay links to anywhere, and
+    what root takes away or writes must be in it and nowhere else. Raises StorageError."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if folder.is_symlink():
+            folder.unlink(missing_ok=True)  # systemd would start us again and again for what is behind it
+        raise storage_error(f"{folder} can't be opened", error) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _age(folder: int, name: str) -> int:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _taken(folder: int, name: str) -> Wish:
     """The wish in a file that a service wrote: nothing of it is believed, and links are not followed."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
-        _remove(path)
-        return Wish(path.name, fault=f"it can't be read ({error.strerror})")
+        _remove(folder, name)
+        return Wish(name, fault=f"it can't be read ({error.strerror})")
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return Wish(path.name, fault="it is no plain file")
+            return Wish(name, fault="it is no plain file")
         data = os.read(descriptor, MAX_BYTES + 1)
     finally:
         os.close(descriptor)
-        _remove(path)
+        _remove(folder, name)
     if len(data) > MAX_BYTES:
-        return Wish(path.name, fault=f"it is longer than {MAX_BYTES} bytes")
+        return Wish(name, fault=f"it is longer than {MAX_BYTES} bytes")
     try:
         arguments = json.loads(data or b"{}")
     except (ValueError, RecursionError):
-        return Wish(path.name, fault="its arguments are no JSON")
+        return Wish(name, fault="its arguments are no JSON")
     if not isinstance(arguments, dict):
-        return Wish(path.name, fault="its arguments are no JSON object")
-    return Wish(path.name, arguments)
+        return Wish(name, fault="its arguments are no JSON object")
+    return Wish(name, arguments)
 
 
-def _remove(path: Path) -> None:
+def _remove(folder: int, name: str) -> None:
     try:
-        path.unlink(missing_ok=True)
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return
     except IsADirectoryError:
-        path.rmdir()
+        shutil.rmtree(name, dir_fd=folder)

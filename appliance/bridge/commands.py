@@ -47,6 +47,9 @@ A line is at most `MAX_LINE_BYTES`. Never on the audio thread.
 | backup           | do ("write"): a pipe to read it from               | backup ({"pipe", "name"}) |
 | backup           | do ("check", "restore"), path, replace: the panel starts anew when restored | backup |
 | power            | do ("off", "restart"): the sound fades, all is saved, then it happens       | state             |
+| network          |                                                    | network          |
+| network          | do (box/network_wishes.py) and what goes with it: asked of root, told later    | network          |
+| network          | do ("settle"), address: that phone stays on the hotspot                        | network          |
 
 Anything but `status: "ok"` comes with `message`: a sentence for the player.
 
@@ -79,11 +82,21 @@ state = {
   "message": null | "the last thing that went wrong, in words"
 }
 
+network = {"report": report | null, "settled": ["10.20.30.57"]}   # settled: phones that stay on the hotspot
+report = {                              # what box/network.py tells; null: there is no such service here
+  "radio": bool, "hotspot": bool, "wish": "auto" | "on" | "off", "ssid": "Pedal-1A2B", "passphrase": "…",
+  "wpa3": bool, "address": "10.20.30.1", "guests": 1, "wifi": null | "name of the network that is joined",
+  "near": [{"ssid", "signal": 0…100, "security": "WPA2", "known": bool}], "known": ["names"],
+  "country": null | "GB", "name": "pedal.local" | null, "addresses": ["192.168.1.7"],
+  "told": null | "what went wrong, in words", "busy": null | "Joining …"
+}
+
 update = {"installed": bool, "running": "0.1.0", "current": "0.1.0-9f2c…" | null, "previous": … | null,
           "on_trial": bool,
           "answer": null | {"status": "working" | "done" | "refused" | "failed", "words", "share": 0…1},
           "outcome": null | {"result": "stays" | "went back", "words", "version", "when"},   # of the last trial
-          "offer": {"name", "version", "made", "notes", "signed_by", "running", "size_bytes", "refusal": null | "…"}}
+          "offer": {"name", "version", "made", "notes", "signed_by", "running", "size_bytes", "was_left",
+                    "refusal": null | "…"}}
 backup = {"restoring": null | {"status": "working" | "refused" | "failed", "words", "share"}, "pipe", "name",
           "made", "version", "models", "cabinets", "presets", "setlists", "pots": counts, "wiring": bool}
 box = {"installed": bool, "missing": null | "why it is none, and what to do"}

@@ -21,7 +21,8 @@ class ControlsWriter:
     """Writes the controls file, going on from what an earlier writer left there. Does not block after opening.
 
     The audio process outlives the panel: a new panel that began again at generation 1 would ask for patches that audio
-    believes it has seen. So `generation` is what the last valid payload held (0 when there was none).
+    believes it has seen. So `generation` is what the last valid payload held (0 when there was none), and
+    `last_counted` the highest one that was counted, for the wanted patch or for one to be made ready.
     Raises OSError when the file can't be made. Not thread-safe: the caller serialises.
     """
 
@@ -32,6 +33,8 @@ class ControlsWriter:
         known = found.magic == layout.CONTROLS_MAGIC and found.version == layout.LAYOUT_VERSION
         # Even of a torn write: what matters is only that the next generation is one that audio has not seen.
         self.generation: int = found.payload.generation if known else 0
+        asked_for = [self.generation, *(patch.generation for patch in memory.prepared.patches if known)]
+        self.last_counted: int = max((each for each in asked_for if each < layout.KEPT_GENERATION), default=0)
         self.sequence: int = found.sequence
         self._prepared_sequence: int = memory.prepared.sequence
         if not known:

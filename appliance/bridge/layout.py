@@ -25,6 +25,11 @@ PATCH_PATH_BYTES = 512
 MESSAGE_BYTES = 256
 TAP_FRAMES = 1 << 17  # 2.7 s at 48 kHz; a power of two
 
+# Generations with this bit are of kept sounds (`kept_sound.py`) and follow from what is in the patch: audio and the
+# panel mean the same sound by them before they ever met. Those below are counted by the panel.
+KEPT_GENERATION = 1 << 31
+COUNTED_GENERATIONS = KEPT_GENERATION - 1
+
 LAYOUT_VERSION = 2
 CONTROLS_MAGIC = int.from_bytes(b"PCTL", "little")
 STATUS_MAGIC = int.from_bytes(b"PSTA", "little")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from pathlib import Path
 
 from appliance.errors import NotRunning, StorageError
@@ -52,14 +51,16 @@ def _ensure(path: Path, size: int, mode: int) -> None:
         raise _storage_error(path, error) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        # Not by the module tempfile, which brings a dozen others into the audio process for a random name.
+        made = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        descriptor = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(descriptor, size)
-            os.fchmod(descriptor, mode)  # mkstemp gives 0600 and the umask would take the group's right to write
-            _publish(Path(name), path, size)
+            os.fchmod(descriptor, mode)  # the umask would take the group's right to write
+            _publish(made, path, size)
         finally:
             os.close(descriptor)
-            Path(name).unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
     except OSError as error:
         raise _storage_error(path, error) from error
 

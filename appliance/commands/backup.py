@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import time
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from appliance.commands.options import EXISTING_FILE, examples
-from appliance.errors import BadBundle, BadRequest, ExitCode, NotRunning, StorageError
+from appliance.errors import BadBundle, BadRequest, ExitCode, NotAllowed, NotRunning, StorageError
 
 _LONGEST_RESTORE_S = 3600.0
 
@@ -31,6 +32,8 @@ def backup(output: Path | None) -> int:
     data = paths.data_dir()
     if not data.is_dir():
         raise StorageError(f"there is nothing to save in {data}: no pedal has run with it yet")
+    if not os.access(data, os.R_OK | os.X_OK):
+        raise NotAllowed(f"what is in {data} is the pedal's and its services' alone: put sudo before the command")
     written = backups.save(place, Library(data, tidy=False), data, paths.settings_file())
     for note in written.notes:
         click.echo(f"Note: {note}", err=True)
@@ -90,8 +93,7 @@ def _restored(file: Path, replace: bool) -> str:
     copy = inbox / f"restore-{secrets.token_hex(8)}"  # where the panel may read it, whoever's the file is
     try:
         inbox.mkdir(mode=0o770, parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
-        copy.chmod(0o644)
+        hand_over(file, copy)
         return _through(client, copy, replace)
     except OSError as error:
         if isinstance(error, NotRunning | StorageError):
@@ -99,6 +101,17 @@ def _restored(file: Path, replace: bool) -> str:
         raise StorageError(f"{file.name} could not be handed to the pedal: {error.strerror}") from error
     finally:
         copy.unlink(missing_ok=True)
+
+
+def hand_over(file: Path, copy: Path) -> None:
+    """Copy into a folder of the web's, perhaps as root: its name is looked at once, for a link could lie there later.
+
+    Raises OSError.
+    """
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as target, file.open("rb") as source:
+        os.fchmod(descriptor, 0o644)
+        shutil.copyfileobj(source, target)
 
 
 def _through(client: Any, copy: Path, replace: bool) -> str:

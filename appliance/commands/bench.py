@@ -140,6 +140,38 @@ def bench_loop(
     click.echo(json.dumps(result, indent=2) if as_json else benching.as_text(result))
 
 
+@bench.command(
+    "start",
+    epilog=examples("appliance bench start", "appliance bench start --input hw:Pedal --repeats 20 --seconds 60"),
+)
+@click.option("--repeats", type=click.IntRange(1, 1000), default=10, show_default=True, help="Starts to time.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 3600),
+    default=5.0,
+    show_default=True,
+    help="Presets are changed for so long before the memory is looked at.",
+)
+@click.option("--input", "device", metavar="DEV", help="ALSA device for both directions; the demo card if left out.")
+@click.option("--period", type=click.IntRange(16, 1024), default=64, show_default=True, help="Frames per period.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="JSON: {sound, start_ms: {step: {median, max}}, memory_mb: {process: {rss_mb, pss_mb}}, imports: {process: "
+    "{total_ms, dearest_ms: {module: ms}}}}.",
+)
+def bench_start(repeats: int, seconds: float, device: str | None, period: int, as_json: bool) -> None:
+    """From the start of the audio process to its first period with the last sound, step by step, as after a power cut;
+    memory of the three processes while a page is open and presets are changed; the dearest imports of each."""
+    from appliance.audio import bench_start as benching
+
+    card = ("--input", device) if device else ("--demo",)
+    with click.progressbar(length=repeats, label="Starting", file=sys.stderr) as bar:
+        found = benching.bench_start(repeats, (*card, "--period", str(period)), seconds, lambda: bar.update(1))
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.as_text())
+
+
 @bench.command("aliasing", epilog=examples("appliance bench aliasing crunch.nam lead.nam"))
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=EXISTING_FILE)
 @click.option(

@@ -87,6 +87,13 @@ class Pedal:
     def swap_patch(self, patch: bytes) -> None:
         """Prepare a patch on this thread and cross-fade to it from the next period on (offline, tests)."""
 
+    def begin_with(self, patch: bytes, payload: bytes) -> None:
+        """Fade a patch in from silence with the first period, before `start_loader`. May block (it is warmed up).
+
+        The controls in shared memory take over with their first change; where they want this patch's generation it
+        plays on. Raises ValueError for a patch that is damaged or made for another rate.
+        """
+
     def set_controls(self, payload: bytes) -> None:
         """Take a controls payload (bridge/layout.py) directly instead of from shared memory (offline, tests)."""
 

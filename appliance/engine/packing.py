@@ -8,12 +8,12 @@ generation of the controls it belongs to. Little-endian u32 and float32 througho
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from appliance.engine.packing_stack import pack_stack
+from appliance.engine.patch_bytes import seal_patch
 from appliance.errors import UnsupportedModel
 from appliance.formats.description import (
     FILM_NAMES,
@@ -37,8 +37,6 @@ from appliance.formats.stack import Stack
 
 MODEL_MAGIC = int.from_bytes(b"AMDL", "little")
 MODEL_VERSION = 2
-PATCH_MAGIC = int.from_bytes(b"PTCH", "little")
-PATCH_VERSION = 2
 
 # The order of `enum class Act` in native/activations.hpp.
 _ACTS = (
@@ -232,19 +230,12 @@ def pack_patch(
     knob_count: of a model that is not in the patch but put in its place (`Pedal.load_patch`); else the blob's own.
     """
     frames = np.zeros(0, np.float32) if cabinet is None else np.ascontiguousarray(cabinet, dtype="<f4")
-    body = b"".join(
-        (
-            struct.pack("<2I", generation, sample_rate_hz),
-            struct.pack("<f", 10 ** (normalise_gain_db / 20)),
-            struct.pack(
-                "<4I",
-                len(model_blob),
-                len(frames),
-                _knob_count(model_blob) if knob_count is None else knob_count,
-                oversample,
-            ),
-            model_blob,
-            frames.tobytes(),
-        )
+    return seal_patch(
+        generation=generation,
+        sample_rate_hz=sample_rate_hz,
+        normalise_gain=10 ** (normalise_gain_db / 20),
+        model_blob=model_blob,
+        cabinet=frames.tobytes(),
+        knob_count=_knob_count(model_blob) if knob_count is None else knob_count,
+        oversample=oversample,
     )
-    return struct.pack("<3I", PATCH_MAGIC, PATCH_VERSION, zlib.crc32(body)) + body

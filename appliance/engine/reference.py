@@ -246,8 +246,7 @@ def _gate(layer: WaveNetLayer, z: Float64) -> Float64:
 class _Recurrent:
     def __init__(self, network: Recurrent) -> None:
         self._network = network
-        cell = _Lstm if network.cell is Cell.LSTM else _Gru
-        self._cells = [cell(layer) for layer in network.layers]
+        self._cells = recurrent_cells(network)
 
     def run(self, condition: Float64) -> Float64:
         out = np.empty(condition.shape[1])
@@ -260,32 +259,53 @@ class _Recurrent:
         return out + condition[0] if self._network.skip else out
 
 
-class _Lstm:
+def recurrent_cells(network: Recurrent) -> list[RecurrentCell]:
+    """The network's layers, each in the state it starts from."""
+    return [Lstm(layer) if network.cell is Cell.LSTM else Gru(layer) for layer in network.layers]
+
+
+class RecurrentCell(Protocol):
+    """One recurrent layer, a frame at a time. `h` and `c` [H] are its state (a GRU has no c: zeros)."""
+
+    h: Float64
+    c: Float64
+
+    def step(self, x: Float64) -> Float64:
+        """Inputs [I] of one frame → the new h."""
+
+
+class Lstm:
+    """See `RecurrentCell`."""
+
     def __init__(self, layer: RecurrentLayer) -> None:
         self._w, self._u = layer.weight_ih.astype(np.float64), layer.weight_hh.astype(np.float64)
         self._b = layer.bias_ih.astype(np.float64) + layer.bias_hh
-        self._h, self._c = layer.h0.astype(np.float64), layer.c0.astype(np.float64)
+        self.h, self.c = layer.h0.astype(np.float64), layer.c0.astype(np.float64)
 
     def step(self, x: Float64) -> Float64:
-        i, f, g, o = np.split(self._w @ x + self._u @ self._h + self._b, 4)
-        self._c = sigmoid(f) * self._c + sigmoid(i) * np.tanh(g)
-        self._h = sigmoid(o) * np.tanh(self._c)
-        return self._h
+        """Inputs [I] of one frame → the new h."""
+        i, f, g, o = np.split(self._w @ x + self._u @ self.h + self._b, 4)
+        self.c = sigmoid(f) * self.c + sigmoid(i) * np.tanh(g)
+        self.h = sigmoid(o) * np.tanh(self.c)
+        return self.h
 
 
-class _Gru:
+class Gru:
+    """See `RecurrentCell`."""
+
     def __init__(self, layer: RecurrentLayer) -> None:
         self._w, self._u = layer.weight_ih.astype(np.float64), layer.weight_hh.astype(np.float64)
         self._bw, self._bu = layer.bias_ih.astype(np.float64), layer.bias_hh.astype(np.float64)
-        self._h = layer.h0.astype(np.float64)
+        self.h, self.c = layer.h0.astype(np.float64), np.zeros(len(layer.h0))
 
     def step(self, x: Float64) -> Float64:
+        """Inputs [I] of one frame → the new h."""
         r_in, z_in, n_in = np.split(self._w @ x + self._bw, 3)
-        r_rec, z_rec, n_rec = np.split(self._u @ self._h + self._bu, 3)
+        r_rec, z_rec, n_rec = np.split(self._u @ self.h + self._bu, 3)
         r, z = sigmoid(r_in + r_rec), sigmoid(z_in + z_rec)
         n = np.tanh(n_in + r * n_rec)
-        self._h = (1.0 - z) * n + z * self._h
-        return self._h
+        self.h = (1.0 - z) * n + z * self.h
+        return self.h
 
 
 class _ConvNet:

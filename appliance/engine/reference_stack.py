@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from appliance.engine.reference import Float64, _Conv, _Gru, _Lstm, activate, sigmoid
+from appliance.engine.reference import Float64, Gru, Lstm, _Conv, activate, sigmoid
 from appliance.formats.description import Cell
 from appliance.formats.stack import Activate, Convolution, Elu, Layer, PRelu, Scale, Softmax, Stack, Units
 
@@ -51,7 +51,7 @@ class _Grouped:
 
 class _Units:
     def __init__(self, layer: Units) -> None:
-        self._cell = (_Lstm if layer.cell is Cell.LSTM else _Gru)(layer.layer)
+        self._cell = (Lstm if layer.cell is Cell.LSTM else Gru)(layer.layer)
 
     def run(self, x: Float64) -> Float64:
         return np.stack([self._cell.step(column) for column in x.T], axis=1)

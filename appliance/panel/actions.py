@@ -10,6 +10,7 @@
 | morph                       | between the preset's two scenes, for a pedal                    | value           |
 | knob NAME                   | turns the knob of that name, or what stands for it              | value           |
 | calibrate NAME              | the pot or pedal of that name learns its ends (the controls do it themselves) | press |
+| hotspot                     | the pedal's own Wi-Fi: up until the next start, and back again  | press           |
 | tap                         | tap tempo (reserved)                                            | press           |
 | shutdown restart safe-mode  | the box itself; a switch is held for it (`deliberate.py`)       | press           |
 
@@ -45,6 +46,7 @@ class Kind(enum.Enum):
     MORPH = "morph"
     KNOB = "knob"
     CALIBRATE = "calibrate"
+    HOTSPOT = "hotspot"
     TAP = "tap"
     SHUTDOWN = "shutdown"
     RESTART = "restart"

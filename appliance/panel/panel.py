@@ -16,39 +16,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance import storage
 from appliance.box import wishes
 from appliance.bridge import layout
-from appliance.bridge.status import StatusReader
 from appliance.errors import ApplianceError, BadRequest, NotFound, NotInstalled, StorageError
 from appliance.formats.description import Knob
 from appliance.library.presets import Preset, PresetBook
 from appliance.library.setlists import SetLists
 from appliance.library.store import Library
+from appliance.panel.audio_watch import AudioWatch, Finding
 from appliance.panel.box_requests import BoxRequests, identity
-from appliance.panel.crash_guard import AudioCrashes
+from appliance.panel.keeping import Lasting, SoundKeeper
 from appliance.panel.leaving import Leaving
 from appliance.panel.levelling import Levelling
+from appliance.panel.meaning import Meaning
+from appliance.panel.network_requests import NetworkRequests
 from appliance.panel.patches import PatchWriter
 from appliance.panel.performer import PanelPerformer
 from appliance.panel.preset_requests import PresetRequests
 from appliance.panel.recall import likely_next, recalled, with_overlay
 from appliance.panel.riff import RiffRecorder
 from appliance.panel.safe_state import safe_state
-from appliance.panel.sounds import Settings, Sound, Sounds
-from appliance.panel.state import LiveState, Moment, from_json, knob_positions, to_json, with_settings
+from appliance.panel.sounds import Sound, Sounds
+from appliance.panel.state import LiveState, Moment, with_settings
+from appliance.panel.state_file import StateFile
 from appliance.panel.system_requests import SystemRequests
 from appliance.panel.telling import state_of
 from appliance.panel.tuner import Reading, Tuner
 from appliance.panel.update_requests import UpdateRequests
 
 log = logging.getLogger(__name__)
-
-STATE_SCHEMA = 1
-DEFAULT_PERIOD_FRAMES = 64  # until the audio process says what it runs at
-_SETTLE_S = 0.4  # save this long after the last change …
-_LONGEST_UNSAVED_S = 5.0  # … and this long after the first one, however busy the knobs
-_RETRY_SAVE_S = 10.0
 
 
 class Panel:
@@ -67,45 +63,44 @@ class Panel:
         status: Path,
         patches: Path,
         tap: Path,
+        kept: Path,
         safe: str | None = None,
     ) -> None:
         self.library = library
         self.presets = PresetBook(state_file.with_name("presets.json"))
         self.setlists = SetLists(state_file.with_name("setlists.json"))
-        self._state_file = state_file
+        self._file = StateFile(state_file)
+        self._meaning = Meaning(library)
         self._sounds = Sounds(controls, PatchWriter(patches, library))
-        self._status_file = status
-        self._status = StatusReader(status)
+        self._watch = AudioWatch(status, self._sounds)
         self._changed = threading.Condition(threading.RLock())
         self._ahead = threading.Event()  # other sounds are likely next
         self._revision = 1
         self._moment = Moment()
-        self._reported_failure = 0
-        self._sounded: tuple[str | None, str | None] | None = None  # model and cabinet that audio has played
-        self._changed_at: float | None = None
-        self._unsaved_since = 0.0
-        self._save_failed = False
         self._safe: str | None = None
         self._before_safe: LiveState | None = None
-        self._audio_crashes = AudioCrashes()
         self.tuner = Tuner(tap)
-        self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self.runs_at)
+        self.levelling = Levelling(state_file.parent, patches.with_name("trial"), library, self._watch.runs_at)
         self.riff = RiffRecorder(tap, self.levelling.keep_riff, self.tell)
+        self._keeper = SoundKeeper(kept, self._sounds, self.say)
         self.performer = PanelPerformer(self, status)
         self._box_requests = BoxRequests(self)
         self._preset_requests = PresetRequests(self)
         self._system_requests = SystemRequests(self)
+        self.network = NetworkRequests(state_file.with_name("phones.json"))
         self.updates = UpdateRequests(self)
         self.leaving = Leaving()
-        loaded = storage.load_json(state_file, STATE_SCHEMA)
-        self._state = from_json(loaded.content)
-        notes = (loaded.note, self.presets.note, self.setlists.note, *library.notes)
+        self._state = self._file.state
+        notes = (self._file.note, self.presets.note, self.setlists.note, *library.notes)
         self._message = next((note for note in notes if note), None)
         self._match_db = self.levelling.match_db(self.preset)  # of the preset recalled last
         with self._changed:
             if safe is not None:
                 self._become_safe(safe)
             self._look_at_audio()
+            sound = self._meaning.sound(self._state)
+            kept_db = self._keeper.take_over(sound, self._state.preset, audio_is_up=self._watch.is_up)
+            self._match_db = self._match_db if kept_db is None else kept_db  # or the level would jump
             self._play()
 
     # ---- requests ----
@@ -119,6 +114,7 @@ class Panel:
             **self._box_requests.handlers,
             **self._preset_requests.handlers,
             **self._system_requests.handlers,
+            **self.network.handlers,
             **self.updates.handlers,
         }
         handler = handlers.get(request["request"])
@@ -159,7 +155,7 @@ class Panel:
             self._play()
             self.tell()
         try:
-            wishes.wish("hotspot", on=True)
+            wishes.wish("network", do="hotspot", wish="on", lasting=False)
         except (NotInstalled, StorageError) as error:
             log.info("no hotspot: %s", error)
 
@@ -278,6 +274,8 @@ class Panel:
         """Other presets are likely next, and watchers want to know."""
         self._ahead.set()
         self.levelling.wake()
+        with self._changed:
+            self._note_what_lasts()  # its name may be another
         self.tell()
 
     def level_presets(self, timeout_s: float, go_on: Callable[[], bool]) -> None:
@@ -298,15 +296,12 @@ class Panel:
             )
             found = [preset for preset in map(self.presets.find, likely) if preset is not None]
             states = [recalled(self._state, preset) for preset in found]
-            wanted = [(self._sound_of(state), self._settings_of(state)) for state in states]
+            wanted = [(self._meaning.sound(state), self._meaning.settings(state)) for state in states]
         self._sounds.prepare(wanted, lambda: not self._ahead.is_set())
 
     def knobs_of(self, model: str | None) -> Sequence[Knob]:
         """The knobs of a model; none where it is missing."""
-        try:
-            return self.library.model(model).knobs if model else ()
-        except NotFound:
-            return ()
+        return self._meaning.knobs(model)
 
     # ---- what happens by itself ----
 
@@ -341,10 +336,7 @@ class Panel:
                 self._play()
                 self._ahead.set()
                 self.tell()
-            due = self._changed_at is not None and (
-                now - self._changed_at >= (_RETRY_SAVE_S if self._save_failed else _SETTLE_S)
-                or (not self._save_failed and now - self._unsaved_since >= _LONGEST_UNSAVED_S)
-            )
+            due = self._file.due(now)
             going = self.leaving.ready(now)
         if due or going:
             self.save()
@@ -354,6 +346,7 @@ class Panel:
                 self._message = why_not
                 self._publish()
                 self.tell()
+        self._keeper.work(now)
 
     def save(self) -> None:
         """Save the live state now, if it changed; not under the lock, since a memory card may take its time.
@@ -361,29 +354,18 @@ class Panel:
         Failure becomes the state's message and is tried again later. For the thread that calls `tick` alone.
         """
         with self._changed:
-            if self._changed_at is None:
-                return
-            content = to_json(self._before_safe or self._state)
-            self._changed_at = None
-        try:
-            storage.save_json(self._state_file, STATE_SCHEMA, content)
-        except StorageError as error:
-            with self._changed:
-                self._changed_at = time.monotonic()
-                if not self._save_failed:
-                    self._save_failed = True
-                    self._message = f"The settings are not saved: {error}"
-                    self.tell()
-        else:
-            self._save_failed = False
+            content = self._file.take(self._before_safe or self._state)
+        if content is not None and (words := self._file.write(content)) is not None:
+            self.say(words)
 
     def close(self) -> None:
         """Save and let go of the shared memory; the sound goes on as it is."""
         self.save()
+        self._keeper.keep(time.monotonic())
         self.tuner.switch(False)
         self.performer.close()
         self._sounds.close()
-        self._status.close()
+        self._watch.close()
 
     # ---- with the lock held ----
 
@@ -395,30 +377,12 @@ class Panel:
             return recalled(self._state, preset)
         return with_overlay(self._state, self._moment.overlay)
 
-    def _sound_of(self, state: LiveState) -> Sound:
-        """What plays a state: of a preset whose model or cabinet is gone, what is left."""
-        model = state.model if state.model and self.library.has(state.model) else None
-        cabinet = state.cabinet if state.cabinet and self.library.has(state.cabinet) else None
-        return Sound(model, cabinet, state.oversample if model else 1)
-
-    def _settings_of(self, state: LiveState) -> Settings:
-        return Settings(
-            flags=state.flags,
-            input_gain_db=state.input_gain_db,
-            gate_threshold_db=state.gate_threshold_db,
-            bass_db=state.bass_db,
-            middle_db=state.middle_db,
-            treble_db=state.treble_db,
-            level_db=state.level_db,
-            knobs=tuple(knob_positions(state, self.knobs_of(state.model)).values()),
-        )
-
     def _take(self, state: LiveState, moment: Moment, *, saved: bool = True) -> None:
         """Put another state in force; where it can't be had, the present one stays and the error goes on."""
         before = self._state, self._moment
         self._state, self._moment = state, moment
         try:
-            self._sounds.play(self._sound_of(self.heard))
+            self._sounds.play(self._meaning.sound(self.heard))
         except ApplianceError:
             self._state, self._moment = before
             raise
@@ -432,26 +396,15 @@ class Panel:
     def _play(self) -> None:
         """Ask for what is to sound; whatever can't be had is left out, and the message says so."""
         heard = self.heard
-        left = self._sound_of(heard)
-        missing = self._missing_words(heard, left)
+        missing = self._meaning.missing(heard, self.preset)
         try:
-            self._sounds.play(left)
+            self._sounds.play(self._meaning.sound(heard))
         except (NotFound, StorageError) as error:
             missing = str(error)
             self._play_what_is_left(heard)
         if missing:
             self._message = f"{missing}; until you choose another one the guitar is played without it"
         self._publish()
-
-    def _missing_words(self, heard: LiveState, left: Sound) -> str | None:
-        preset = self.preset
-        for kind, wanted, found in (("model", heard.model, left.model), ("cabinet", heard.cabinet, left.cabinet)):
-            if wanted is not None and found is None:
-                name = getattr(preset, f"{kind}_name") if preset is not None and getattr(preset, kind) == wanted else ""
-                known = f"{name} ({wanted})" if name else wanted
-                of = f"{preset.name}: " if preset is not None else ""
-                return f"{of}there is no {kind} {known} in the library"
-        return None
 
     def _play_what_is_left(self, heard: LiveState) -> None:
         for sound in (Sound(None, heard.cabinet), Sound(heard.model, None, heard.oversample), Sound()):
@@ -462,55 +415,61 @@ class Panel:
                 continue
 
     def _publish(self) -> None:
-        settings = self._settings_of(self.heard)
-        boost_db = self._state.boost_db if self._moment.boost else 0.0
         match_db = self._match_db if self._state.normalise else 0.0
+        boost_db = self._state.boost_db if self._moment.boost else 0.0
         silent = self.leaving.going is not None or (self._moment.tuner and self._state.tuner_mutes)
         mute = layout.Flag.MUTE if silent else layout.Flag(0)
+        settings = self._meaning.settings(self.heard)
         self._sounds.publish(
             replace(settings, level_db=settings.level_db + boost_db + match_db, flags=settings.flags | mute)
         )
+        if self._safe is None:  # or the next start would begin with it
+            self._note_what_lasts()
+
+    def _note_what_lasts(self) -> None:
+        state, settings = self._state, self._meaning.settings(self._state)
+        lasting = Lasting(
+            name=self._meaning.name(state, self.preset),
+            preset=state.preset,
+            sound=self._meaning.sound(state),
+            settings=replace(settings, level_db=settings.level_db + (self._match_db if state.normalise else 0.0)),
+            match_db=self._match_db,
+        )
+        self._keeper.wants(lasting, time.monotonic())
 
     def runs_at(self) -> tuple[int, int]:
-        """Rate in Hz and frames of a period."""
-        found = StatusReader(self._status_file).read()  # of its own: for other threads
-        frames = found.period_frames if found is not None else 0
-        return self._sounds.rate_hz, frames or DEFAULT_PERIOD_FRAMES
+        """Rate in Hz and frames of a period. For any thread."""
+        return self._watch.runs_at()
 
     def _look_at_audio(self) -> bool:
-        """Read status. True when another patch is to be asked for: audio has another rate, or ends with this one."""
-        found = self._status.read()
-        if found is None:
-            return False
-        if found.sample_rate_hz not in (0, self._sounds.rate_hz):
-            self._sounds.at_rate(found.sample_rate_hz)
-            return True
-        sound = self._state.model, self._state.cabinet
-        if self._audio_crashes.look(time.monotonic(), found.pid, found.state, sound) and self._safe is None:
+        """See what audio made of what was asked for. True when another sound is to be asked for."""
+        found = self._watch.look((self._state.model, self._state.cabinet))
+        if found is Finding.CRASHES:
+            if self._safe is not None:
+                return False  # it is no sound's fault
             self._become_safe("the sound process ended again and again with this sound")
-            return True
-        generation = self._sounds.generation
-        if found.generation == generation:
-            self._sounded = (self._state.model, self._state.cabinet)
-        if found.failed_generation == generation and self._reported_failure != generation:
-            reason = found.message or "the audio process gave no reason"
-            self._message = f"This sound could not be loaded, the one before it plays on: {reason}"
+        elif found is Finding.KEPT_FAILED:
+            self._sounds.play_anew()  # handed over as any other
+            self._play()
+        elif found is Finding.FAILED:
+            self._message = f"This sound could not be loaded, the one before it plays on: {self._watch.reason}"
             self._go_back()
-        return False
+        return found in (Finding.OTHER_RATE, Finding.CRASHES)
 
     def _go_back(self) -> None:
         """The wanted sound can't be had: want the last one that could, so that the dials turn what is heard."""
         failed = self._sounds.generation
         self._sounds.play_anew()
-        if self._sounded is not None and self._sounded != (self._state.model, self._state.cabinet):
-            self._state = replace(self._state, model=self._sounded[0], cabinet=self._sounded[1])
+        before = self._watch.to_go_back_to((self._state.model, self._state.cabinet))
+        if before is not None:
+            self._state = replace(self._state, model=before[0], cabinet=before[1])
             message = self._message
             self._play()
             self._message = message
             self._note_change()
-            self._reported_failure = self._sounds.generation
+            self._watch.reported(self._sounds.generation)
         else:
-            self._reported_failure = failed
+            self._watch.reported(failed)
             self.tell()
 
     def _become_safe(self, why: str) -> None:
@@ -525,10 +484,7 @@ class Panel:
 
     def _note_change(self) -> None:
         self._safe = self._before_safe = None
-        now = time.monotonic()
-        if self._changed_at is None:
-            self._unsaved_since = now
-        self._changed_at = now
+        self._file.changed(time.monotonic())
         self.tell()
 
     def tell(self) -> None:

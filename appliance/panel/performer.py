@@ -47,6 +47,7 @@ class PanelPerformer:
             Kind.TUNER: lambda _action, _phase: panel.hold(replace(panel.moment, tuner=not panel.moment.tuner)),
             Kind.COMPARE: lambda _action, _phase: self._compare(),
             Kind.SCENE: lambda action, _phase: self._scene(action.number),
+            Kind.HOTSPOT: lambda _action, _phase: self._hotspot(),
             Kind.SHUTDOWN: lambda _action, _phase: panel.leave("off"),
             Kind.RESTART: lambda _action, _phase: panel.leave("restart"),
             Kind.SAFE_MODE: lambda _action, _phase: panel.safe_mode("a switch was held"),
@@ -204,6 +205,9 @@ class PanelPerformer:
             panel.hold(replace(panel.moment, scene=0, overlay={}))
         else:
             panel.hold(replace(panel.moment, scene=number, overlay=dict(scenes[number - 1].knobs)))
+
+    def _hotspot(self) -> None:
+        self._panel.say(self._panel.network.change_over())
 
     # ---- positions ----
 

@@ -6,10 +6,12 @@ import logging
 import signal
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 
 from appliance import paths
 from appliance.bridge.server import PanelServer
+from appliance.errors import StorageError
 from appliance.library.store import Library
 from appliance.notify import Notifier
 from appliance.panel import restore_journal
@@ -34,7 +36,7 @@ def run() -> None:
     runtime, data = paths.runtime_dir(), paths.data_dir()
     runtime.mkdir(parents=True, exist_ok=True, mode=0o750)
     with PanelServer(paths.panel_socket()) as server:  # first, because it refuses a second panel
-        restored = restore_journal.finish(data)
+        restored = _end_restore(data)
         starts = PanelStarts(runtime / "starts.json")
         fell_again = starts.begin(data / "state.json")
         library = Library(data)
@@ -48,6 +50,7 @@ def run() -> None:
             patches=runtime / "patches",
             tap=paths.tap_file(),
             safe="the pedal ended within seconds again and again" if fell_again else None,
+            kept=paths.kept_dir(),
         )
         steady_s = time.monotonic() + SHORT_LIFE_S
         hands = HandsService(panel.performer, panel.say, data / "controls.json")
@@ -77,6 +80,15 @@ def run() -> None:
         ahead.join(timeout=2.0)
     panel.close()
     starts.settled()
+
+
+def _end_restore(data: Path) -> str | None:
+    """Carry out a restore that was decided on. Words for the player; None: there was none."""
+    try:
+        return restore_journal.finish(data)
+    except StorageError as error:  # room on the card is made with a panel that runs
+        log.error("the restore waits for the next start: %s", error)
+        return f"The restore waits for the next start: {error}"
 
 
 def _prepare_ahead(panel: Panel, stop: threading.Event) -> None:

@@ -18,7 +18,6 @@ from appliance.bridge.controls import ControlsWriter, payload
 from appliance.errors import NotFound, StorageError
 from appliance.panel.patches import PatchWriter
 
-_GENERATIONS = 0xFFFF_FFFD  # the engine keeps the two numbers above for itself
 _NO_FLAGS = layout.Flag(0)
 _PLAYED_KEPT = 3  # the one that sounds, the one wanted, and one for an audio process that is just starting to read
 
@@ -62,7 +61,7 @@ class Sounds:
         self._writer = patches
         self._guard = threading.RLock()  # the fields below; held for microseconds
         self._making = threading.Lock()  # the writer
-        self._last = self._controls.generation
+        self._last = self._controls.last_counted
         self._rate_hz = 48_000
         self._playing: tuple[Sound, _Patch] | None = None
         self._ready: dict[Sound, _Patch] = {}
@@ -79,6 +78,20 @@ class Sounds:
     def rate_hz(self) -> int:
         """The rate that patches are made for."""
         return self._rate_hz
+
+    def adopt(self, sound: Sound, generation: int, patch: Path) -> None:
+        """Take a kept patch of the present rate as one that is ready: where audio began with it, it plays on.
+
+        Only audio that was never asked for anything else can have it, or have it still: it plays a patch once.
+        """
+        with self._guard:
+            if self._controls.generation in (0, generation):
+                self._ready[sound] = _Patch(generation, patch)
+
+    def patch_of(self, sound: Sound) -> Path | None:
+        """The patch of a sound that is wanted at present."""
+        with self._guard:
+            return self._playing[1].path if self._playing is not None and self._playing[0] == sound else None
 
     def at_rate(self, rate_hz: int) -> None:
         """Make every patch for this rate from now on."""
@@ -162,7 +175,7 @@ class Sounds:
     def _make(self, sound: Sound) -> _Patch:
         with self._making:
             with self._guard:
-                generation = self._last = self._last % _GENERATIONS + 1  # never 0, which means none
+                generation = self._last = self._last % layout.COUNTED_GENERATIONS + 1  # never 0, which means none
                 rate_hz = self._rate_hz
                 path = self._writer.path_of(generation)
                 self._unclaimed.add(path)

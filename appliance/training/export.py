@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from appliance.engine.engines import make_engine
+from appliance.engine.rest import at_rest
 from appliance.errors import BadModelFile
 from appliance.formats.consistency import check_description
-from appliance.formats.description import Description, Levels, SelfTest
+from appliance.formats.description import Description, Levels, Recurrent, SelfTest
 from appliance.formats.nam_export import write_nam
 from appliance.formats.own import write_own
 from appliance.library.loudness import loudness_clip, model_loudness_db
@@ -46,7 +47,8 @@ class Facts:
 
 
 def describe(network: Network, data: DataSet, facts: Facts) -> tuple[Description, ...]:
-    """A description of each member of the network, smallest first, checked and measured.
+    """A description of each member of the network, smallest first, checked and measured. A recurrent one starts from
+    the state that silence leads to, its knobs at their defaults.
 
     Raises BadModelFile when a weight is NaN or the compiled engine doesn't play what the reference plays.
     """
@@ -58,10 +60,13 @@ def describe(network: Network, data: DataSet, facts: Facts) -> tuple[Description
 
 
 def _member(member: Network, data: DataSet, facts: Facts, esr: float | None) -> Description:
+    architecture = member.architecture(data.knobs)
+    if isinstance(architecture, Recurrent):
+        architecture = at_rest(architecture, np.array([knob.default for knob in data.knobs], np.float32))
     description = Description(
         name=facts.name,
         source_format=SOURCE_FORMAT,
-        architecture=member.architecture(data.knobs),
+        architecture=architecture,
         sample_rate_hz=data.sample_rate_hz,
         knobs=data.knobs,
         levels=Levels(input_level_dbu=facts.input_level_dbu, output_level_dbu=facts.output_level_dbu),

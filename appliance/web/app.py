@@ -11,10 +11,12 @@ from appliance.web import (
     answers,
     box,
     bundle,
+    captive,
     control,
     controls,
     listen,
     live,
+    network,
     page,
     performing,
     safety,
@@ -39,8 +41,9 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES
     if isinstance(app.json, DefaultJSONProvider):
         app.json.sort_keys = False  # the order of the box, as it is wired
+    captive.register(app)
     safety.register(app)
     answers.register(app)
-    for area in (page, control, performing, controls, box, live, upload, listen, transfer, updates):
+    for area in (page, control, performing, controls, box, network, live, upload, listen, transfer, updates):
         app.register_blueprint(area.blueprint)
     return app

@@ -10,16 +10,20 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from flask import Blueprint, Response, current_app
 
-from appliance.bridge.tap import TapReader
 from appliance.web.answers import BUSY, PANEL_AWAY, RefusedError
 from appliance.web.hub import Hub
 from appliance.web.safety import settings
 from appliance.web.settings import MAX_LISTENERS
+
+if TYPE_CHECKING:  # numpy is a quarter of this process's memory, and a box with a sound card does not need it
+    import numpy as np
+    import numpy.typing as npt
+
+    from appliance.bridge.tap import TapReader
 
 blueprint = Blueprint("listen", __name__, url_prefix="/api")
 
@@ -35,6 +39,8 @@ def header(sample_rate_hz: int) -> bytes:
 
 def to_pcm(audio: npt.NDArray[np.float32]) -> bytes:
     """Float frames to int16, clipped; what isn't a number becomes silence."""
+    import numpy as np
+
     return (np.clip(np.nan_to_num(audio), -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
 
 
@@ -60,6 +66,8 @@ def frames_of(tap: TapReader, sample_rate_hz: int, hub: Hub) -> Iterator[bytes]:
 @blueprint.get("/listen")
 def listen() -> Response:
     """Endless. 503 when the pedal makes no sound or MAX_LISTENERS listen already. One thread per listener."""
+    from appliance.bridge.tap import TapReader
+
     tap = TapReader(settings().tap_file)
     rate = tap.sample_rate_hz()
     if not rate:

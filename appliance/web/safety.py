@@ -49,6 +49,11 @@ def host_is_ours(host: str, own_names: frozenset[str]) -> bool:
     return True
 
 
+def names_of_ours(settings: WebSettings) -> frozenset[str]:
+    """The names this pedal has beside local ones and addresses."""
+    return settings.host_names | {socket.gethostname().lower(), socket.getfqdn().lower()}
+
+
 def _same_origin() -> bool:
     """Whether the browser says that one of our own pages asked. Clients that say nothing (curl) pass this check."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
@@ -60,7 +65,7 @@ def _same_origin() -> bool:
 def register(app: Flask) -> None:
     """Put the guards in front of and the headers behind every route."""
     settings: WebSettings = app.config["PEDAL"]
-    own_names = settings.host_names | {socket.gethostname().lower(), socket.getfqdn().lower()}
+    own_names = names_of_ours(settings)
 
     @app.before_request
     def guard() -> None:

@@ -26,6 +26,7 @@ class WebSettings:
     status_file: Path = field(default_factory=paths.status_file)
     tap_file: Path = field(default_factory=paths.tap_file)
     inbox: Path = field(default_factory=paths.inbox_dir)
+    network_file: Path = field(default_factory=paths.network_file)
     assets: Path = field(default_factory=lambda: paths.assets("web"))
     demo: bool = False  # the demo sound card: the page offers Listen
     host_names: frozenset[str] = frozenset()  # more names this pedal may be called by; see safety.py

@@ -7,8 +7,12 @@ boot=$tree/boot/firmware
 
 settings() {
   case "$packages" in
-    debian) kernel="kernel=vmlinuz
-initramfs initrd.img followkernel" ;;
+    debian)
+      kernel="kernel=vmlinuz
+initramfs initrd.img followkernel"
+      chmod -x "$tree/etc/kernel/postinst.d/z50-raspi-firmware" "$tree/etc/initramfs/post-update.d/z50-raspi-firmware"
+      install -m 755 "$(dirname "$0")/debian-boot" "$tree/etc/initramfs/post-update.d/pedal-boot"
+      ;;
     raspberrypi) kernel="auto_initramfs=1" ;;
   esac
   printf '# Settings of the firmware: https://www.raspberrypi.com/documentation/computers/config_txt.html\narm_64bit=1\n%s\n' \
@@ -18,10 +22,11 @@ initramfs initrd.img followkernel" ;;
 
 # /proc and /dev of the tree are mounted.
 kernel() {
-  chroot "$tree" update-initramfs -u -k all
   cp -a "$tree"/usr/lib/raspi-firmware/. "$boot/"
   for modules in "$tree"/lib/modules/*; do
     version=${modules##*/}
+    rm -f "$tree/boot/initrd.img-$version"
+    chroot "$tree" update-initramfs -c -k "$version"
     case "$packages:$version" in
       debian:*) vmlinuz=vmlinuz initrd=initrd.img ;;
       *2712*) vmlinuz=kernel_2712.img initrd=initramfs_2712 ;;

@@ -6,7 +6,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
 
-suite=bookworm packages=debian wheels="" hat=none readonly_root=no root_mb=2560 keep="" out=""
+suite=bookworm packages=debian wheels="" hat=none card=demo readonly_root=no root_mb=2560 keep="" out=""
 usage() {
   cat <<TEXT
 build.sh [options] OUT.img
@@ -15,6 +15,7 @@ build.sh [options] OUT.img
                      raspberrypi: Raspberry Pi's, with the drivers of audio HATs (default $packages)
   --wheels DIR       arm64 wheels of the pedal and what it needs; without, it is compiled under emulation (an hour)
   --hat NAME         as install.sh has it (default $hat)
+  --card NAME        likewise, where no HAT is named: a USB card's name as ALSA has it (default $card)
   --read-only        the root is read-only from the second start on
   --root-mb N        size of the root partition (default $root_mb)
   --tree DIR         keep Debian's tree in DIR, and use the one that is there
@@ -27,6 +28,7 @@ while [ $# -gt 0 ]; do
     --packages) packages=$2; shift ;;
     --wheels) wheels=$(cd "$2" && pwd); shift ;;
     --hat) hat=$2; shift ;;
+    --card) card=$2; shift ;;
     --read-only) readonly_root=yes ;;
     --root-mb) root_mb=$2; shift ;;
     --tree) keep=$2; shift ;;
@@ -83,7 +85,8 @@ else
   set -- "deb http://deb.debian.org/debian $suite $components" "deb http://deb.debian.org/debian $suite-updates $components" \
     "deb http://deb.debian.org/debian-security $suite-security $components"
   [ -z "$more" ] || set -- "$@" "$more"
-  mmdebstrap --quiet --architectures=arm64 --variant=minbase --mode=root --include="$kernel,$base" \
+  # INITRD=No: one initramfs at the end, with the pedal's part in it, is slow enough under emulation.
+  INITRD=No mmdebstrap --quiet --architectures=arm64 --variant=minbase --mode=root --include="$kernel,$base" \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     "$suite" "${keep:-$tree}" "$@"
@@ -103,26 +106,29 @@ for fs in proc dev; do  # not /sys: what asks there for processors is not ready 
   mount --bind "/$fs" "$tree/$fs"
   mounted="$tree/$fs $mounted"
 done
-[ -e "$tree/etc/resolv.conf" ] || cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
+rm -f "$tree/etc/resolv.conf"
+cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
+set -- --yes --hat "$hat"
+[ "$hat" != none ] || set -- "$@" --card "$card"
 if [ -n "$wheels" ]; then
   cp "$wheels"/*.whl "$tree/tmp/wheels/"
-  chroot "$tree" sh /usr/src/pedal/system/install.sh --yes --hat "$hat" --wheels /tmp/wheels
-else
-  chroot "$tree" sh /usr/src/pedal/system/install.sh --yes --hat "$hat"
+  set -- "$@" --wheels /tmp/wheels
 fi
+chroot "$tree" sh /usr/src/pedal/system/install.sh "$@"
 rm -rf "$source" "$tree/tmp/wheels"
+ln -sf /run/NetworkManager/resolv.conf "$tree/etc/resolv.conf"
 
 # ---- what is the image's own ----
 
 say "settings of the image"
-cp -a "$here/root/." "$tree/"
-chown -R root:root "$tree/etc/systemd/system/appliance-first-boot.service" "$tree/usr/lib/appliance"
-chmod 755 "$tree/usr/lib/appliance/first-boot"
+cp -r "$here/root/." "$tree/"  # not -a: /etc does not belong to who made the checkout
+chown -R root:root "$tree/etc/systemd/system/appliance-first-boot.service" "$tree/usr/lib/appliance" "$tree/etc/initramfs-tools"
+chmod 755 "$tree/usr/lib/appliance/first-boot" "$tree/etc/initramfs-tools/hooks/pedal-image"
 echo pedal >"$tree/etc/hostname"
 printf '127.0.0.1\tlocalhost\n127.0.1.1\tpedal\n::1\tlocalhost ip6-localhost\n' >"$tree/etc/hosts"
 cat >"$tree/etc/fstab" <<TEXT
 LABEL=pedal-root  /               ext4  noatime,errors=remount-ro  0  1
-LABEL=PEDAL-BOOT  /boot/firmware  vfat  noatime,ro                 0  2
+LABEL=PEDAL-BOOT  /boot/firmware  vfat  noatime                    0  2
 TEXT
 : >"$tree/etc/machine-id"  # made at the first start
 rm -f "$tree"/etc/ssh/ssh_host_* "$tree/var/lib/dbus/machine-id" "$tree/var/lib/systemd/random-seed"
@@ -149,7 +155,7 @@ mcopy -i "$work/boot.img" -s -m "$boot"/* ::
 rm -rf "${boot:?}"/*
 mke2fs -q -t ext4 -L pedal-root -d "$tree" "$work/root.img" "${root_mb}M"
 mkdir "$work/empty"
-mke2fs -q -t ext4 -L appliance-data -m 1 -d "$work/empty" "$work/data.img" "${data_mb}M"
+mke2fs -q -t ext4 -b 4096 -J size=16 -L appliance-data -m 1 -d "$work/empty" "$work/data.img" "${data_mb}M"
 
 rm -f "$out"
 truncate -s $((1 + boot_mb + root_mb + data_mb))M "$out"

@@ -73,7 +73,7 @@ def audio_process(runtime: Path, *options: str, **environment: str) -> Iterator[
         [sys.executable, "-m", "appliance.audio", "--runtime", str(runtime), *options],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | environment,
+        env=os.environ | {"APPLIANCE_DATA": str(runtime / "data")} | environment,
     )
     running = AudioProcess(process, runtime)
     try:

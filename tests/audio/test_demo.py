@@ -140,7 +140,7 @@ def test_on_the_real_clock_a_second_of_periods_takes_a_second(guitar: Path) -> N
     for _ in range(93):
         port.read()
         port.write(output(port))
-    assert time.monotonic() - start == pytest.approx(93 * 256 / 48_000, abs=0.03)
+    assert -0.03 < time.monotonic() - start - 93 * 256 / 48_000 < 1.0  # a busy machine may be late, never early
 
 
 def test_the_guitar_is_resampled_when_another_rate_is_asked_for(guitar: Path, clock: Clock) -> None:

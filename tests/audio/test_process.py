@@ -94,7 +94,7 @@ def test_both_stop_signals_end_it_cleanly_and_soon(tmp_path: Path) -> None:
             audio.wait_for(lambda status: status.pid == audio.process.pid and status.state == AudioState.PLAYING)
             begun = time.monotonic()
             assert audio.stop(number)[0] == ExitCode.OK
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 5.0
 
 
 def test_systemd_hears_ready_then_the_watchdog_while_frames_move(tmp_path: Path) -> None:
@@ -179,7 +179,11 @@ def test_one_device_serves_both_directions_and_the_defaults_are_the_stage_values
     assert (options.format, options.core, options.wait) == (None, None, False)
 
 
-FORBIDDEN = {"numpy", "torch", "flask", "gpiozero", "soundfile", "onnxruntime", "onnx", "click", "soxr", "scipy"}
+FORBIDDEN = {"numpy", "torch", "flask", "gpiozero", "soundfile", "onnxruntime", "onnx", "click", "soxr", "scipy"} | {
+    "tempfile",
+    "random",
+    "logging",
+}
 IMPORTS = """
 import json, sys, threading, signal, os
 from appliance.audio import process
@@ -201,7 +205,7 @@ def test_the_audio_process_imports_nothing_but_what_plays(tmp_path: Path, card: 
     modules = {name.partition(".")[0] for name in found["modules"]}
     assert modules.isdisjoint(FORBIDDEN)
     own = {name for name in found["modules"] if name.startswith("appliance.") and name.count(".") == 1}
-    assert own == {f"appliance.{name}" for name in ("audio", "bridge", "engine", "errors", "paths")}
+    assert own == {f"appliance.{name}" for name in ("audio", "bridge", "engine", "errors", "notify", "paths")}
     assert ("alsaaudio" in modules) == (card != "--demo")
 
 

@@ -50,6 +50,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         python = root / "opt/appliance" / version / "bin/python"
         python.parent.mkdir(parents=True)
         shutil.copy("/bin/true", python)
+    (root / "bin").mkdir()
+    shutil.copy("/bin/true", root / "bin/kill")
     for helper in (path for path in (UNITS.parents[2] / "lib").rglob("*") if path.is_file()):
         target = root / "usr/lib" / helper.relative_to(UNITS.parents[2] / "lib")
         if not target.exists():
@@ -135,6 +137,7 @@ def test_the_sound_has_no_network_and_the_web_no_port_of_its_own() -> None:
 def test_the_web_writes_its_inbox_alone() -> None:
     web = parsed(UNITS / "appliance-web.service")["Service"]
     assert web["ProtectSystem"] == ["strict"]
+    assert web["ReadOnlyPaths"] == ["/run /dev/shm"]  # which strict does not take in
     assert web.get("ReadWritePaths", []) == []
     assert web["BindPaths"] == ["/var/lib/appliance/inbox"]
     environment = dict(word.split("=", 1) for line in web["Environment"] for word in line.split())

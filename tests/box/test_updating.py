@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 import appliance
+from appliance import storage
 from appliance.box import quiet, stick, trial, update_service, updating, versions
+from appliance.box.bundle import open_bundle
 from appliance.box.judge import Audio, Look
 from appliance.box.layout import Box
-from appliance.box.signing import KEY_FOLDER
+from appliance.box.signing import KEY_FOLDER, trusted_keys
 from appliance.errors import BadBundle, BadRequest, NotAllowed, NotFound, NotInstalled, StorageError, SystemRefused
 from tests.box.bundles import bundle_of, key_pair, wheel
 
@@ -26,7 +28,7 @@ PEDAL = {
     "appliance/__init__.py": "__version__ = '9.1'\n",
     "appliance/__main__.py": "print('appliance, version 9.1')\n",
     "appliance/engine/__init__.py": "",
-    "appliance/engine/_native.py": "",
+    "appliance/engine/_native.py": "class Pedal:\n    def __init__(self, rate_hz, period_frames): ...\n",
     "appliance/paths.py": "from pathlib import Path\n\ndef assets(name):\n    return Path(__file__).parent\n",
     "appliance/a.onnx": "x",
     "appliance/inspection.py": "def inspect_file(m):\n    return {'self_test': {'passed': m.suffix == '.onnx'}}\n",
@@ -281,6 +283,27 @@ def test_of_several_bundles_on_a_stick_the_newest_that_fits_is_taken(on_this_box
     chosen = stick.choose(pen)
     assert chosen is not None
     assert chosen[0].name == "10.0.whl-bundle"
+
+
+@pytest.mark.parametrize("how", ["it did not play", "the player went back"])
+def test_a_stick_left_in_does_not_bring_back_at_the_next_start_what_was_left(on_this_box: Installed, how: str) -> None:
+    """Each time it would cost the sound a restart or two, on stage."""
+    pen, box = on_this_box.root / "stick", on_this_box.box
+    pen.mkdir()
+    bundle = on_this_box.bundle().rename(pen / "pedal.whl-bundle")
+    assert stick.choose(pen) is not None
+    with open_bundle(bundle, trusted_keys(box.root)) as opened:
+        name = f"9.1-{opened.identity}"
+    if how == "it did not play":
+        outcome = {"result": "went back", "words": "", "version": name, "when": "2026-01-01"}
+        storage.save_json(box.opt / "last-update.json", trial.SCHEMA, outcome)
+    else:
+        (box.versions / name).mkdir()
+        (box.versions / name / ".complete").touch()
+        versions.point(box.previous, name)
+    with pytest.raises(BadBundle, match=r"9\.1 on the stick was tried before.*choose the file on the page"):
+        stick.choose(pen)
+    assert updating.examine(bundle).refusal is None, "the player may"
 
 
 def test_a_stick_is_mounted_read_only_and_let_go_whatever_happens(tmp_path: Path) -> None:

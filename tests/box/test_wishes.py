@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from appliance import paths
 from appliance.box import __main__ as box
 from appliance.box import wishes
 from appliance.box.wishes import Answer, Wish
-from appliance.errors import BadRequest, NotInstalled
+from appliance.errors import BadRequest, NotInstalled, StorageError
 
 
 @pytest.fixture
@@ -98,3 +99,59 @@ def test_root_answers_every_wish_and_a_bug_in_one_keeps_no_other_waiting(
     broken = wishes.answer("broken")
     assert broken is not None
     assert (broken.status, "a bug" in broken.words) == ("failed", True)
+
+
+def test_a_folder_of_wishes_that_leads_elsewhere_costs_nobody_a_file(folder: Path, tmp_path: Path) -> None:
+    """The panel owns it, and may put a link in its place."""
+    precious = tmp_path / "etc"
+    precious.mkdir()
+    (precious / "passwd").write_text("root")
+    folder.rmdir()
+    folder.symlink_to(precious)
+    with pytest.raises(StorageError, match="can't be opened"):
+        list(wishes.take())
+    assert (precious / "passwd").read_text() == "root"
+    assert not folder.is_symlink(), "systemd would start root's side for ever"
+
+
+def test_an_answer_goes_nowhere_but_into_roots_own_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = tmp_path / "etc"
+    precious.mkdir()
+    (precious / "passwd").write_text("root")
+    answers = paths.answers_dir()
+    (answers / ".poweroff").symlink_to(precious / "passwd")
+    with pytest.raises(StorageError):
+        wishes.tell("poweroff", Answer("done", ""))
+    assert (precious / "passwd").read_text() == "root"
+    with monkeypatch.context() as somebody:
+        somebody.setattr(os, "geteuid", lambda: answers.stat().st_uid + 1)
+        with pytest.raises(StorageError, match="owner"):
+            wishes.tell("restart", Answer("done", ""))
+    shutil.rmtree(answers)
+    answers.symlink_to(precious)
+    with pytest.raises(StorageError):
+        wishes.tell("passwd", Answer("done", ""))
+    assert (precious / "passwd").read_text() == "root"
+
+
+def test_a_full_folder_among_the_wishes_is_taken_away_whole(folder: Path) -> None:
+    (folder / "poweroff" / "deep").mkdir(parents=True)
+    (folder / "poweroff" / "deep" / "file").touch()
+    assert [wish.fault for wish in wishes.take()] == ["it is no plain file"]
+    assert not any(folder.iterdir())
+
+
+def test_a_wish_is_fulfilled_though_the_answer_reaches_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def off(arguments: Mapping[str, Any]) -> Answer:
+        done.append("off")
+        return Answer("done", "Off.")
+
+    monkeypatch.setattr(box, "handlers", lambda: {"poweroff": off})
+    paths.answers_dir().rmdir()
+    wishes.wish("poweroff")
+    assert box.main() == 0
+    assert done == ["off"]

@@ -108,3 +108,17 @@ def test_any_payload_survives_the_file(tmp_path: Path, level: float, knobs: list
     assert found.payload.level_db == level
     assert list(found.payload.knobs)[: found.payload.knob_count] == knobs
     assert found.payload.patch_path.decode() == "é" * 100
+
+
+def test_a_new_writer_counts_on_from_what_was_to_be_made_ready(tmp_path: Path) -> None:
+    """Those are ready in the audio process: another sound of the same generation would not be heard."""
+    path = tmp_path / "controls"
+    with controls.ControlsWriter(path) as writer:
+        assert writer.last_counted == 0
+        writer.publish(some_payload(5))
+        writer.prepare([some_payload(7), some_payload(6)])
+    with controls.ControlsWriter(path) as writer:
+        assert (writer.generation, writer.last_counted) == (5, 7)
+        writer.publish(some_payload(layout.KEPT_GENERATION + 3))
+    with controls.ControlsWriter(path) as writer:
+        assert (writer.generation, writer.last_counted) == (layout.KEPT_GENERATION + 3, 7)

@@ -80,7 +80,7 @@ def test_a_writer_that_died_while_writing_is_none_and_soon(tmp_path: Path) -> No
     audio.memory[: layout.STATUS_BYTES] = bytes(audio.block)
     began = time.monotonic()
     assert StatusReader(path).read() is None
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3.0
 
 
 def test_a_reader_never_sees_half_of_a_write(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_what_a_device_filters_does_not_make_it_late(model: str, cabinet: str | 
 def test_blips_align_every_device_to_a_frame(model: str) -> None:
     wet = signal_through(model)
     late = -20_000
-    found = align(signal(), delayed(noisy(wet, 45), late), RATE_HZ, OWN)
+    found = align(signal(), delayed(noisy(wet, 50), late), RATE_HZ, OWN)
     assert found is not None
     assert found.blip_frames is not None
     assert -1 <= found.shift_frames - late <= 0

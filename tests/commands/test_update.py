@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from appliance.box import signing
 from appliance.cli import cli
-from appliance.errors import BadBundle, NotInstalled
+from appliance.commands import backup
+from appliance.errors import BadBundle, NotAllowed, NotInstalled
 from appliance.library.store import Library
 from tests.box.bundles import wheel
 from tests.library_files import write_linear
@@ -92,3 +93,25 @@ def test_a_backup_is_made_shown_and_brought_back_without_a_running_pedal(
     wired = call("restore", "--wiring", tmp_path / "b.pedal-backup")
     assert wired.exception is None, wired.output
     assert (tmp_path / "other.toml").read_text() == "[midi]\n"
+
+
+def test_what_is_handed_to_the_panel_is_written_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"backup")
+    (tmp_path / "precious").write_bytes(b"root")
+    (tmp_path / "copy").symlink_to(tmp_path / "precious")
+    with pytest.raises(FileExistsError):
+        backup.hand_over(tmp_path / "b", tmp_path / "copy")
+    assert (tmp_path / "precious").read_bytes() == b"root"
+    backup.hand_over(tmp_path / "b", tmp_path / "inbox")
+    assert (tmp_path / "inbox").read_bytes() == b"backup"
+    assert (tmp_path / "inbox").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_backup_of_a_box_by_somebody_without_rights_says_to_take_sudo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    told = call("backup", tmp_path / "b.pedal-backup").exception
+    assert isinstance(told, NotAllowed)
+    assert "put sudo before the command" in str(told)

@@ -30,6 +30,7 @@ class Bench:
             status=self.folder / "status",
             patches=self.folder / "patches",
             tap=self.folder / "tap",
+            kept=self.folder / "data" / "kept",
         )
         return self.panel
 

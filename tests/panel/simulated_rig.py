@@ -59,6 +59,7 @@ class Rig:
             status=folder / "status",
             patches=folder / "patches",
             tap=folder / "tap",
+            kept=folder / "data" / "kept",
         )
         self._controls = open_shared(folder / "controls", layout.CONTROLS_BYTES, writable=True)
         self._status = open_shared(folder / "status", layout.STATUS_BYTES, writable=True)

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("gpiozero", reason="gpiozero is not installed")
 pytest.importorskip("appliance.engine._native", reason="the native engine is not built")
 
+from appliance.bridge.layout import KEPT_GENERATION
 from appliance.library.store import Library
 from appliance.panel.actions import Phase, knob, parse
 from appliance.panel.board import has_header
@@ -466,6 +467,26 @@ def test_an_expression_pedal_morphs_where_there_are_scenes_and_sets_the_level_wh
         made.play(0.5, lambda s: made.box.turn("expression", min(1.0, 3 * s)))
         assert made.panel.moment.overlay[name] == pytest.approx(0.8)
         assert made.state["level_db"] == pytest.approx(6.0)
+
+
+def test_after_a_power_cut_a_pot_waits_for_the_sound_that_was_kept(tmp_path: Path) -> None:
+    with rig(tmp_path, DEFAULT_TEXT, knobbed(tmp_path)) as made:
+        model = made.state["models"][0]
+        made.panel.answer({"request": "select", "model": model["id"]})
+        name = model["knobs"][0]["name"]
+        made.panel.set({"knobs": {name: 0.2}})
+        made.panel.tick(time.monotonic() + 3.0)
+    for shared in ("controls", "status"):
+        (tmp_path / shared).unlink()
+    with rig(tmp_path, DEFAULT_TEXT, before=lambda simulated: simulated.turn("gain", 0.7)) as made:
+        assert made.state["generation"] >= KEPT_GENERATION  # what audio began with
+        sequence = made.sequence
+        made.play(0.5)
+        made.play(0.3, lambda s: made.box.turn("gain", 0.7 + 0.1 * min(1.0, 5 * s)))
+        assert (made.state["knobs"][name], made.sequence) == (0.2, sequence)
+        assert made.report["pots"]["gain"]["waiting"] is True
+        made.play(1.0, lambda s: made.box.turn("gain", max(0.1, 0.8 - s)))
+        assert made.state["knobs"][name] == pytest.approx(0.1, abs=0.05)
 
 
 def test_a_pickup_begins_anew_with_each_preset(tmp_path: Path) -> None:

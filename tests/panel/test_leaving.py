@@ -123,7 +123,7 @@ def test_a_card_that_takes_no_more_does_not_keep_the_box_on(
         raise StorageError("the card is full")
 
     bench.ask("set", level_db=-3.0)
-    monkeypatch.setattr("appliance.panel.panel.storage.save_json", full)
+    monkeypatch.setattr("appliance.panel.state_file.storage.save_json", full)
     bench.ask("power", do="off")
     for now_s in (1.0, 2.0):
         bench.panel.tick(now_s)

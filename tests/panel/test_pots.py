@@ -55,9 +55,9 @@ def test_a_resting_pot_does_not_move(sigma_lsb: float, at: float) -> None:
 def test_a_turn_is_followed_without_going_back_and_to_within_the_play(start: float, end: float, looks: int) -> None:
     turning = Turning()
     turning.feed([start] * 5)
-    moves = turning.feed([*np.linspace(start, end, looks), *[end] * 5])
+    moves = turning.feed([*np.linspace(start, end, looks), *[end] * 200])  # a jump counts as noise for a moment
     assert moves == sorted(moves, reverse=end < start)
-    assert turning.pot.position == pytest.approx((end - 0.01) / 0.98, abs=0.03)
+    assert turning.pot.position == pytest.approx((end - 0.01) / 0.98, abs=0.01)
 
 
 @pytest.mark.parametrize("curve", Curve)

@@ -14,6 +14,7 @@ import pytest
 
 from appliance.bridge.client import PanelClient
 from appliance.errors import ExitCode, NotRunning
+from appliance.panel import restore_journal
 from tests.library_files import write_cabinet, write_linear
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -142,3 +143,19 @@ print([name for name in banned if name in sys.modules], "soxr" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] True"
+
+
+def test_a_restore_that_can_not_be_ended_keeps_no_pedal_from_playing(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A card gone full, or read-only, meanwhile: the panel is what room is made with."""
+    restore_journal.decide(tmp_path / "data", "Restored.", {"presets": (1, {})})
+    (tmp_path / "data" / ".presets.json.tmp").mkdir()  # no save gets past it
+    panel = start(environment)
+    try:
+        message = client_of(environment).request("state")["state"]["message"]
+        assert "The restore waits for the next start: presets.json could not be saved" in message
+        assert (tmp_path / "data/restore.json").exists()
+    finally:
+        panel.terminate()
+        panel.communicate()

@@ -58,6 +58,7 @@ def start_safe(bench: Bench) -> dict[str, Any]:
         status=bench.folder / "status",
         patches=bench.folder / "patches",
         tap=bench.folder / "tap",
+        kept=bench.folder / "kept",
         safe="a switch was held",
     )
     return bench.state
@@ -123,7 +124,7 @@ def test_the_hotspot_is_wished_for_where_there_is_one(
     bench.panel.safe_mode("a switch was held")  # nobody grants wishes: no harm
     paths.wishes_dir().mkdir(parents=True)
     bench.panel.safe_mode("a switch was held")
-    assert json.loads((paths.wishes_dir() / "hotspot").read_text()) == {"on": True}
+    assert json.loads((paths.wishes_dir() / "network").read_text()) == {"do": "hotspot", "wish": "on", "lasting": False}
 
 
 def test_a_sound_that_ends_the_audio_process_is_left_and_the_factory_sound_is_not(

@@ -12,8 +12,9 @@ _INIT = """#!/bin/sh
 mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys
 for module in $(cat /modules/order); do insmod /modules/$module; done
 disk() { n=0; while [ ! -b $1 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done; }
-disk /dev/vda
+disk /dev/vdb
 mount -t ext4 /dev/vda /root
+mount -t ext4 -o ro /dev/vdb /root/usr/lib/modules
 # The data partition is there before systemd is, as on a Pi whose fstab names it.
 for word in $(cat /proc/cmdline); do case $word in appliance.data=*)
   disk ${word#*=}; mkdir -p /root/var/lib/appliance; mount -t ext4 ${word#*=} /root/var/lib/appliance;; esac; done

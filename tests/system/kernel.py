@@ -1,7 +1,7 @@
-"""The kernel layer: Debian's kernel as the emulator takes it, the modules the tests use, gpio-sim, the initramfs.
+"""The kernel layer: Debian's kernel as the emulator takes it, the modules the tests use, the initramfs.
 
-gpio-sim (lines of a GPIO chip moved by files) is part of Linux and of none of Debian's kernels: it is built from
-Debian's source against Debian's headers.
+gpio-sim (lines of a GPIO chip moved by files) is part of Linux and of none of Debian's kernels, snd-dummy (a card with
+a clock) of some: they are built from Debian's source against Debian's headers.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from tests.system.layers import command, layer
 from tests.system.target import Target
 
 APT_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
-# What a machine may need; a kernel that lacks one (snd-dummy on arm64) does without.
-_MODULES = """
-    snd-aloop snd-dummy snd-usb-audio snd-virmidi snd-hrtimer gpio-sim i2c-stub i2c-dev softdog
-    virtio_pci virtio_blk virtio_console virtio_rng virtio_net 9p 9pnet_virtio ext4 vfat nls_ascii nls_cp437 nls_iso8859-1
-    overlay loop zram configfs autofs4 binfmt_misc fuse xhci-pci usb-storage usbhid mac80211_hwsim ccm ctr cmac
-    tun veth bridge nf_tables nft_chain_nat nft_masq nft_ct nft_reject_inet nf_conntrack
-""".split()
-_EARLY_MODULES = "virtio_pci virtio_console virtio_blk crc32c_generic ext4".split()
-_BUILT = "drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c"
+# What a machine may need; what a kernel lacks is left out.
+_MODULES = (Path(__file__).resolve().parent / "modules.txt").read_text().split()
+_EARLY_MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "crc32c_generic", "ext4"]
+# gpio-sim is in none of Debian's kernels, snd-dummy in some.
+_BUILT = ("drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c", "sound/drivers/dummy.c")
+_MAKEFILE = "obj-m := gpio-sim.o snd-dummy.o\ngpio-sim-y := sim.o irq_sim.o\nsnd-dummy-y := dummy.o\n"
 
 
 def kernel(target: Target) -> Path:
-    """A folder with `vmlinux` (for the emulator), `initramfs`, `modules/` (for /lib/modules of the root)."""
-    ingredients = ["kernel 2", repr(target), *_MODULES, Path(__file__), Path(initramfs.__file__), _newest(target)]
+    """A folder with `vmlinux`, `initramfs` and `modules.ext4`.
+
+    The last is a disk that becomes /lib/modules, so that the layers above are the same for every kernel.
+    """
+    ingredients = [repr(target), *_MODULES, Path(__file__), Path(initramfs.__file__), _newest(target)]
     return layer(f"kernel-{target.suite}-{target.arch}-{target.kernel}", ingredients, lambda made: _make(target, made))
 
 
@@ -48,10 +48,12 @@ def _make(target: Target, made: Path) -> None:
     extract(target, wanted, packages)
     (tree,) = (packages / "lib" / "modules").resolve().iterdir()
     version = tree.name
-    build_gpio_sim(target, packages, version, made / "build")
+    build_modules(target, packages, version, made / "build")
     extra = tree / "extra"
     extra.mkdir()
-    shutil.copy(made / "build" / "gpio-sim.ko", extra)
+    for module in (made / "build").glob("*.ko"):
+        if not list(tree.rglob(f"{module.name}*")):
+            shutil.copy(module, extra)
     command(["depmod", "-b", packages, version])
     needs = _Needs(tree)
     for module in needs.closure(_MODULES):
@@ -60,11 +62,21 @@ def _make(target: Target, made: Path) -> None:
         shutil.copy(module, place)
     for listed in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
         shutil.copy(tree / listed, made / "modules" / version)
+    _write_modules(made / "modules", version, made / "modules.ext4")
     (image,) = (packages / "boot").glob("vmlinuz-*")
     (made / "vmlinux").write_bytes(_unpacked(target, image.read_bytes()))
     initramfs.write(made / "initramfs", packages / "bin" / "busybox", _plain(needs.closure(_EARLY_MODULES), made))
-    for folder in ("packages", "build", "plain"):
+    for folder in ("packages", "build", "plain", "modules", "usr"):
         shutil.rmtree(made / folder, ignore_errors=True)
+
+
+def _write_modules(modules: Path, version: str, disk: Path) -> None:
+    base = modules.parent / "usr"  # depmod looks for lib/modules
+    (base / "lib").mkdir(parents=True)
+    (base / "lib" / "modules").symlink_to(modules)
+    command(["depmod", "-b", base, version])
+    bytes_used = sum(path.stat().st_size for path in modules.rglob("*"))
+    command(["mkfs.ext4", "-q", "-d", modules, disk, f"{(bytes_used >> 10) * 5 // 4 + 8192}k"])
 
 
 def extract(target: Target, packages: list[str], place: Path) -> None:
@@ -73,24 +85,36 @@ def extract(target: Target, packages: list[str], place: Path) -> None:
     command(["mmdebstrap", "-q", *options, f"--include={','.join(packages)}", target.suite, place, APT_SOURCES])
 
 
-def build_gpio_sim(target: Target, packages: Path, version: str, build: Path) -> None:
-    """gpio-sim.ko, with the interrupt simulator it needs (irq_sim) in the same module."""
+def build_modules(target: Target, packages: Path, version: str, build: Path) -> None:
+    """gpio-sim.ko (with the interrupt simulator it needs, irq_sim) and snd-dummy.ko."""
     (archive,) = (packages / "usr" / "src").glob("linux-source-*.tar.xz")
     build.mkdir()
-    with tarfile.open(archive) as source:
-        for member in source:
-            if member.name.endswith(_BUILT):
-                member.name = Path(member.name).name.replace("gpio-sim", "sim")
-                source.extract(member, build, filter="data")
+    _take_sources(archive, build)
     # irq_to_desc is not exported to modules; the same descriptor is had from the interrupt's data.
     simulator = build / "irq_sim.c"
     text = simulator.read_text().replace("irq_to_desc(irqnum)", "irq_data_to_desc(irq_get_irq_data(irqnum))")
     simulator.write_text("#include <linux/irq.h>\n#include <linux/irqdesc.h>\n" + text)
-    (build / "Makefile").write_text("obj-m := gpio-sim.o\ngpio-sim-y := sim.o irq_sim.o\n")
+    (build / "Makefile").write_text(_MAKEFILE)
     headers = packages / "usr" / "src" / f"linux-headers-{version}"
-    cross = ["ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-"] if target.arch == "arm64" else []
+    compiler = "" if target.arch == "amd64" else f"{target.machine}-linux-gnu-"
+    kernels_name = {"amd64": "x86", "arm64": "arm64"}[target.arch]
     _use_own_tools(target, packages, headers)
-    command(["make", "-s", "-C", headers, f"M={build}", *cross, "CC=" + _compiler(target), "modules"])
+    options = [f"M={build}", f"ARCH={kernels_name}", f"CROSS_COMPILE={compiler}", f"CC={compiler}gcc"]
+    command(["make", "-s", "-C", headers, *options, "modules"])
+
+
+def _take_sources(archive: Path, build: Path) -> None:
+    wanted = set(_BUILT)
+    with tarfile.open(archive) as source:
+        for member in source:
+            inside = member.name.split("/", 1)[-1]
+            if inside in wanted:
+                member.name = Path(inside).name.replace("gpio-sim", "sim")
+                source.extract(member, build, filter="data")
+                wanted.remove(inside)
+            if not wanted:
+                return
+    raise RuntimeError(f"{archive} has no {', '.join(wanted)}")
 
 
 def _use_own_tools(target: Target, packages: Path, headers: Path) -> None:
@@ -107,10 +131,6 @@ def _use_own_tools(target: Target, packages: Path, headers: Path) -> None:
     for makefile in (headers / "Makefile", headers / ".kernelvariables"):
         text = makefile.read_text()
         makefile.write_text(re.sub(r"/usr/src/linux-headers-[\w.+-]*common[\w-]*", str(common), text))
-
-
-def _compiler(target: Target) -> str:
-    return "aarch64-linux-gnu-gcc" if target.arch == "arm64" else "gcc"
 
 
 class _Needs:

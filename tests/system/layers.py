@@ -60,6 +60,8 @@ def command(words: Sequence[str | Path], *, cwd: Path | None = None, more: dict[
 
 def _make(name: str, folder: Path, make: Callable[[Path], None]) -> None:
     began = time.monotonic()
+    for cut_off in cache().glob(f".{name}-*"):
+        shutil.rmtree(cut_off)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache()) as temporary:
         made = Path(temporary) / "made"
         made.mkdir()

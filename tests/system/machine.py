@@ -19,6 +19,8 @@ from appliance.supervisor import die_with_parent
 from tests.system.layers import command
 from tests.system.target import Target
 
+_SCRIPTS = Path(__file__).resolve().parent / "scripts"
+_SCRIPTS_THERE = "/run/appliance-test"
 _BOOT_S = 180.0
 _COMMAND_LINE = "quiet panic=-1 mitigations=off random.trust_cpu=on net.ifnames=0"
 
@@ -36,13 +38,13 @@ class Result:
 class Hardware:
     """What a machine is made of.
 
-    exact_time: its clock counts executed instructions (one is 2 ns; idle time is skipped), so that its time does not
-    depend on how busy ours is. Without, its time is ours, with our stalls in it.
+    exact_time: its clock counts executed instructions (one is 2 ns; idle time is skipped), so that nothing in it
+    depends on how busy our machine is. Without, its time is ours, with our stalls in it.
     data_disk: an NBD socket or a raw image that becomes /var/lib/appliance. other_disks: raw images, read only.
     """
 
     target: Target = field(default_factory=Target)
-    exact_time: bool = False
+    exact_time: bool = True
     cpus: int = 1
     memory_mb: int = 1024
     data_disk: Path | None = None
@@ -67,6 +69,7 @@ class Machine:
         self._agent = _Line(folder / "agent.sock")
         self._monitor = _Line(folder / "monitor.sock")
         self._boots = 0
+        self._has_scripts = False  # they are in memory: gone with the power
         self._asked = 0
         folder.mkdir(parents=True, exist_ok=True)
         command(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image.resolve(), "-F", _format(image), self._disk])
@@ -87,14 +90,16 @@ class Machine:
         """Switch on and wait until commands can be run (which is before the services are up). Blocks, 5 to 20 s."""
         assert self._process is None, "it is on already"
         self._boots += 1
+        self._has_scripts = False
         with self.console.open("ab") as log:
             log.write(b"\n--- boot %d\n" % self._boots)
-        self._process = subprocess.Popen(
-            [str(word) for word in self._words()],
-            stdin=subprocess.DEVNULL,
-            stderr=(self.folder / "emulator.txt").open("ab"),
-            preexec_fn=die_with_parent(os.getpid()),
-        )
+        with (self.folder / "emulator.txt").open("ab") as words:
+            self._process = subprocess.Popen(
+                [str(word) for word in self._words()],
+                stdin=subprocess.DEVNULL,
+                stderr=words,
+                preexec_fn=die_with_parent(os.getpid()),
+            )
         self._monitor.connect(self._process)
         self._monitor.send({"execute": "qmp_capabilities"})
         self._agent.connect(self._process)
@@ -110,10 +115,16 @@ class Machine:
         return result
 
     def python(self, script: str, *arguments: object, timeout_s: float = 60.0) -> Any:
-        """Run guest/SCRIPT.py with the pedal's own Python; what it printed, as JSON."""
-        file = f"/usr/local/lib/appliance-test/{script}.py"
-        words = ["/opt/appliance/current/bin/python", file, *map(str, arguments)]
-        return json.loads(self.run(shlex.join(words), timeout_s=timeout_s).stdout)
+        """Run scripts/SCRIPT.py with the pedal's own Python; what it printed, as JSON."""
+        return json.loads(self.run(self.python_words(script, *arguments), timeout_s=timeout_s).stdout)
+
+    def python_words(self, script: str, *arguments: object) -> str:
+        """The command that `python` runs, with the scripts where it looks for them."""
+        if not self._has_scripts:
+            for file in _SCRIPTS.glob("*.py"):
+                self.put(f"{_SCRIPTS_THERE}/{file.name}", file.read_bytes())
+            self._has_scripts = True
+        return shlex.join(["/opt/appliance/current/bin/python", f"{_SCRIPTS_THERE}/{script}.py", *map(str, arguments)])
 
     def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Make a file in the machine."""
@@ -170,15 +181,14 @@ class Machine:
         words += ["-m", str(hardware.memory_mb), "-smp", str(hardware.cpus)]
         words += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-nic", "none"]
         words += ["-kernel", self._kernel / "vmlinux", "-initrd", self._kernel / "initramfs"]
-        data = (
-            "" if hardware.data_disk is None else f" appliance.data=/dev/vd{'abcdefgh'[1 + len(hardware.other_disks)]}"
-        )
+        data = "" if hardware.data_disk is None else f" appliance.data=/dev/vd{'cdefgh'[len(hardware.other_disks)]}"
         words += ["-append", f"console={_console(hardware.target)} {_COMMAND_LINE}{data}"]
         words += ["-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console"]
         words += ["-chardev", f"socket,id=agent,path={self._agent.path},server=on,wait=off"]
         words += ["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=appliance.agent"]
         words += ["-qmp", f"unix:{self._monitor.path},server=on,wait=off", "-device", "virtio-rng-pci"]
-        words += _disk("root", f"file={self._disk},format=qcow2")
+        words += _disk("root", f"file={self._disk},format=qcow2,cache=unsafe")
+        words += _disk("modules", f"file={self._kernel / 'modules.ext4'},format=raw,readonly=on")
         for number, image in enumerate(hardware.other_disks):
             words += _disk(f"other{number}", f"file={image},format=raw,readonly=on")
         if hardware.data_disk is not None:

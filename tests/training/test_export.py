@@ -26,6 +26,7 @@ from appliance.training.networks.recurrent import RecurrentNetwork
 from appliance.training.networks.sizes import build, config_named
 from tests.models import guitarish
 
+REST_FRAMES = 24_000
 KNOBS = (Knob("Gain", 0.0, 10.0, 4.0, heard=(0.0, 5.0, 10.0)), Knob("Tone", -1.0, 1.0, 0.0, heard=(-1.0, 1.0)))
 FACTS = Facts(
     "Crunch", "CC0-1.0", (0.0125,), 12.5, 10.0, summary={"minutes": 10, "epochs": [{"esr": 0.1}, {"esr": 0.0125}]}
@@ -42,11 +43,18 @@ def _trained(name: str, knob_count: int) -> Network:
 
 
 def _forward(network: Network, audio: np.ndarray, values: Sequence[float]) -> np.ndarray:
-    """The network's own output, after silence as long as its past."""
-    positions = [position_of(knob, value) for knob, value in zip(KNOBS, values, strict=False)]
+    """The network's own output, after silence as long as its past, or at their defaults until it rests."""
+    held = KNOBS[: len(values)]
+    positions, defaults = (
+        torch.tensor([[position_of(knob, value) for knob, value in zip(held, settings, strict=True)]]).reshape(1, -1)
+        for settings in (values, [knob.default for knob in held])
+    )
     heard = torch.from_numpy(np.concatenate([np.zeros(network.past_frames, np.float32), audio]))[None]
+    state = None
     with torch.no_grad():
-        output: Tensor = network(heard, torch.tensor([positions]).reshape(1, -1))[0]
+        if not network.past_frames:
+            _, state = network(torch.zeros(1, REST_FRAMES), defaults)
+        output: Tensor = network(heard, positions, state)[0]
     return output[0].numpy()
 
 
@@ -76,6 +84,15 @@ def test_plain_onnx_runtime_plays_the_file(tmp_path: Path) -> None:
     session = ort.InferenceSession(str(tmp_path / "amp.onnx"))
     output = session.run(["output"], {"audio": audio[None, None], "knobs": knobs, **initial_states(model)})[0]
     assert np.abs(output[0, 0] - _forward(network, audio, [2.5, 0.25])).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["lstm-8", "gru-8"])
+def test_a_recurrent_network_is_at_rest_from_the_first_frame(name: str, tmp_path: Path) -> None:
+    """With its knobs at their defaults nothing moves: no thump in a program that plays the file at once."""
+    export_onnx(describe(_trained(name, 2), DataSet("amp", 48_000, (), KNOBS), FACTS), tmp_path / "amp.onnx")
+    defaults = np.array([knob.default for knob in KNOBS], np.float32)
+    heard = make_engine("native", read_model(tmp_path / "amp.onnx")).process(np.zeros(480, np.float32), defaults)
+    assert np.ptp(heard) < 1e-6
 
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:

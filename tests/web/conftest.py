@@ -31,6 +31,7 @@ def app(tmp_path: Path) -> Iterator[Flask]:
             status_file=tmp_path / "status",
             tap_file=tmp_path / "tap",
             inbox=tmp_path / "inbox",
+            network_file=tmp_path / "network.json",
             demo=True,
         )
     )

@@ -101,6 +101,8 @@ class ScriptedPanel:
         self.imports: Callable[[Path], dict[str, Any]] | None = None
         self.requests: list[dict[str, Any]] = []
         self.reading: dict[str, Any] | None = None
+        self.network: dict[str, Any] | None = None
+        self.settled: list[str] = []
         self.controls: dict[str, Any] | None = None
         self.box: dict[str, Any] = {"installed": True, "missing": None}
         self.state: dict[str, Any] = {
@@ -137,6 +139,10 @@ class ScriptedPanel:
             return {"box": self.box}
         if kind == "power":
             self.change(leaving=asked["do"])
+        if kind == "network":
+            if asked.get("do") == "settle":
+                self.settled.append(asked["address"])
+            return {"network": {"report": self.network, "settled": list(self.settled)}}
         if kind == "import":
             assert self.imports is not None
             return {"item": self.imports(Path(asked["path"]))}

@@ -68,7 +68,7 @@ def test_a_silent_pedal_ends_the_stream(
     chunks, response = _stream(phone)
     start = time.monotonic()
     assert [len(chunk) for chunk in chunks] == [16]
-    assert time.monotonic() - start < 2.0
+    assert time.monotonic() - start < 5.0
     response.close()
 
 

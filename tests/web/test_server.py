@@ -77,7 +77,7 @@ def test_all_phones_at_once_leave_room_for_requests_and_one_more_is_told(web: We
     start = time.monotonic()
     with web.get("/api/state") as answer:
         assert answer.status == 200
-    assert time.monotonic() - start < 2.0
+    assert time.monotonic() - start < 5.0
     for phone in phones:
         phone.close()
     end = time.monotonic() + PATIENCE_S
@@ -95,7 +95,7 @@ def test_it_ends_at_once_when_told_even_while_phones_watch(web: Web) -> None:
     start = time.monotonic()
     web.process.send_signal(signal.SIGTERM)
     assert web.process.wait(PATIENCE_S) == ExitCode.OK
-    assert time.monotonic() - start < 3.0
+    assert time.monotonic() - start < 8.0
     for phone in phones:
         phone.close()
 
@@ -113,7 +113,7 @@ def test_the_process_imports_no_sound_and_no_training(pedal: ScriptedPedal) -> N
     """Rule of the borders: the web parses what strangers send, so it holds nothing else."""
     code = (
         "import sys, appliance.web.__main__; "
-        "print([m for m in ('torch','onnxruntime','alsaaudio','gpiozero','appliance.engine._native',"
+        "print([m for m in ('numpy','torch','onnxruntime','alsaaudio','gpiozero','appliance.engine._native',"
         "'appliance.formats.nam','appliance.library.store') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

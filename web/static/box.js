@@ -1,12 +1,13 @@
 // The view of the box itself. Each part is a module of its own with a <section> in the view.
 
 import { ask } from "./link.js";
+import { networkInBox } from "./box-network.js";
 import { powerInBox } from "./box-power.js";
 import { updateInBox } from "./box-update.js";
 
 const byId = (id) => document.getElementById(id);
 // What a part is: part(toast) → { open(box), close() }, both optional. `box`: the answer of /api/box.
-const PARTS = [powerInBox, updateInBox];
+const PARTS = [powerInBox, networkInBox, updateInBox];
 
 /** `toast(words)` tells. Returns {state(state), lost()}: words for the banner while the line is gone, if we know why. */
 export function boxOnPage(toast) {

@@ -79,6 +79,14 @@ PcmFormat pcm_format(const std::string& name) {
   throw nb::value_error(("sample format " + name + " is not one of S16_LE, S24_3LE, S24_LE, S32_LE, FLOAT_LE").c_str());
 }
 
+ControlsPayload payload_of(nb::handle payload) {
+  const Bytes bytes(payload, false);
+  if (bytes.size() != sizeof(ControlsPayload)) throw nb::value_error("a controls payload has another size");
+  ControlsPayload copy;
+  std::memcpy(&copy, bytes.data(), sizeof copy);
+  return copy;
+}
+
 class PyPedal {
  public:
   PyPedal(int sample_rate_hz, int period_frames, nb::handle controls, nb::handle status, nb::handle tap) {
@@ -131,13 +139,11 @@ class PyPedal {
     python_model_ = nullptr;  // goes with the patch that fades out
   }
 
-  void set_controls(nb::handle payload) {
-    const Bytes bytes(payload, false);
-    if (bytes.size() != sizeof(ControlsPayload)) throw nb::value_error("a controls payload has another size");
-    ControlsPayload copy;
-    std::memcpy(&copy, bytes.data(), sizeof copy);
-    pedal_->set_controls(copy);
+  void begin_with(nb::bytes patch, nb::handle payload) {
+    pedal_->begin_with(patch.c_str(), patch.size(), payload_of(payload));
   }
+
+  void set_controls(nb::handle payload) { pedal_->set_controls(payload_of(payload)); }
 
   Pedal& pedal() { return *pedal_; }
 
@@ -264,6 +270,7 @@ NB_MODULE(_native, module) {
       .def("load_patch", &PyPedal::load_patch, nb::arg("patch"), nb::arg("model") = nb::none(),
            nb::arg("receptive_field") = 0)
       .def("swap_patch", &PyPedal::swap_patch, nb::arg("patch"))
+      .def("begin_with", &PyPedal::begin_with, nb::arg("patch"), nb::arg("payload"))
       .def("set_controls", &PyPedal::set_controls, nb::arg("payload"))
       .def("fade_out", [](PyPedal& self) { self.pedal().fade_out(); })
       .def("set_state", [](PyPedal& self, uint32_t state) { self.pedal().set_state(state); })

@@ -35,12 +35,14 @@ std::vector<char> read_file(const char* path) {
 
 }  // namespace
 
-Loader::Loader(const ControlsMemory* controls, StatusBlock* status, int sample_rate_hz, int max_frames)
+Loader::Loader(const ControlsMemory* controls, StatusBlock* status, int sample_rate_hz, int max_frames,
+               uint32_t playing)
     : controls_(controls != nullptr ? &controls->controls : nullptr),
       prepared_(controls),
       status_(status),
       sample_rate_hz_(sample_rate_hz),
       max_frames_(max_frames) {
+  if (playing != 0) done_.add(playing);
   thread_ = std::thread([this] { run(); });
 }
 

@@ -21,7 +21,8 @@ class Loader {
  public:
   static constexpr int kPlaces = 1 + kPreparedPatches;
 
-  Loader(const ControlsMemory* controls, StatusBlock* status, int sample_rate_hz, int max_frames);
+  // playing: the generation that sounds already and is not to be made again; 0 for none.
+  Loader(const ControlsMemory* controls, StatusBlock* status, int sample_rate_hz, int max_frames, uint32_t playing);
   ~Loader();
 
   Loader(const Loader&) = delete;

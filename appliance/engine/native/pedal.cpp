@@ -227,7 +227,8 @@ void Pedal::dispose(Slot* slot) noexcept {
 
 void Pedal::start_loader() {
   if (loader_ == nullptr)
-    loader_ = std::make_unique<Loader>(controls_memory_, status_, sample_rate_hz_, period_frames_);
+    loader_ = std::make_unique<Loader>(controls_memory_, status_, sample_rate_hz_, period_frames_,
+                                       next_ != nullptr ? next_->generation() : 0);
 }
 
 void Pedal::stop_loader() {
@@ -254,6 +255,13 @@ void Pedal::swap_patch(const void* patch, size_t bytes) {
   next_ = slot.release();
   if (current_ != nullptr) next_->go_on_from(*current_);
   faded_frames_ = 0;
+}
+
+void Pedal::begin_with(const void* patch, size_t bytes, const ControlsPayload& payload) {
+  controls_.set(payload);
+  swap_patch(patch, bytes);
+  dry_.set_target(payload.flags & kBypass ? 1.0f : 0.0f);
+  sound_.jump_to(payload.flags & kMute ? 0.0f : 1.0f);  // a pedal that is muted must not be heard going silent
 }
 
 void Pedal::set_controls(const ControlsPayload& payload) {

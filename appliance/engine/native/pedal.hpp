@@ -46,6 +46,9 @@ class Pedal {
   void stop_loader();
   void load_patch(const void* patch, size_t bytes, std::unique_ptr<OutsideModel> outside);
   void swap_patch(const void* patch, size_t bytes);
+  // Before start_loader: the first sound, out of silence, without asking anybody. The controls in shared memory take
+  // over with their first change, and where they want this patch's generation it plays on.
+  void begin_with(const void* patch, size_t bytes, const ControlsPayload& payload);
   void set_controls(const ControlsPayload& payload);
   void reset() noexcept;
 

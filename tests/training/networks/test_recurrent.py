@@ -82,6 +82,23 @@ def test_it_learns_a_gain_with_a_knob() -> None:
     assert loss.item() < 0.03
 
 
+def _memories_frames(network: RecurrentNetwork, layer: int) -> torch.Tensor:
+    """How long a unit that hears nothing keeps 1/e of its state."""
+    hidden = network.units.hidden_size
+    forget = (network._parameter("bias_ih", layer) + network._parameter("bias_hh", layer))[hidden : 2 * hidden]
+    return -1.0 / torch.sigmoid(forget.detach().double()).log()
+
+
+def test_one_unit_in_four_of_an_lstm_starts_with_a_memory_of_up_to_600_frames() -> None:
+    torch.manual_seed(6)
+    network = RecurrentNetwork(Cell.LSTM, 16, 2, knob_count=1)
+    for layer in range(2):
+        memories = _memories_frames(network, layer)
+        assert bool((memories[:12] < 10.0).all())
+        assert memories[12:].tolist() == pytest.approx([2.47, 202.2, 401.8, 601.5], rel=0.01)
+    RecurrentNetwork(Cell.LSTM, 3)  # too few for one
+
+
 def test_a_size_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="4 layers of 8 units"):
         RecurrentNetwork(Cell.LSTM, 8, 4)

@@ -1,0 +1,103 @@
+"""Machines with the pedal installed; a failing test shows their consoles and journals."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.installed import installed_image
+from tests.system.kernel import kernel
+from tests.system.machine import Hardware, Machine
+from tests.system.target import Target
+
+MakeMachine = Callable[[Hardware], Machine]
+RecordFigure = Callable[[str, str], None]
+_RUNNING: list[Machine] = []
+_FIGURES: list[tuple[str, str]] = []
+
+
+@pytest.fixture(scope="session")
+def target() -> Target:
+    """What ARCH, KERNEL and SUITE name. Skips where the emulator is not installed, or root is not given."""
+    found = Target.of_environment()
+    tools = (f"qemu-system-{found.machine}", "qemu-img", "mmdebstrap", "mkfs.ext4", "depmod", "make")
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (system/packages.sh system system-arm64)")
+    if os.geteuid():
+        pytest.skip("a system is built here by root alone")
+    return found
+
+
+@pytest.fixture(scope="session")
+def image(target: Target) -> Path:
+    """The disk with the pedal installed; made first where the cache has none."""
+    return installed_image(target)
+
+
+@pytest.fixture(scope="module")
+def new_machine(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeMachine]:
+    """Makes machines; those still on at the end of the module are switched off."""
+    yield from _machines(target, image, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def machine(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine that is on and plays, shared by the tests that leave it as it was: a start takes half a minute."""
+    for make in _machines(target, image, tmp_path_factory):
+        yield start_and_play(make(Hardware(target)))
+
+
+def _machines(target: Target, image: Path, folders: pytest.TempPathFactory) -> Iterator[MakeMachine]:
+    made: list[Machine] = []
+
+    def make(hardware: Hardware) -> Machine:
+        made.append(Machine(image, kernel(target), folders.mktemp("machine"), hardware))
+        _RUNNING.append(made[-1])
+        return made[-1]
+
+    yield make
+    for machine in made:
+        machine.kill()
+        _RUNNING.remove(machine)
+
+
+def start_and_play(machine: Machine) -> Machine:
+    """Switch it on and wait until frames move and the page answers."""
+    machine.start()
+    machine.python("status", 120, timeout_s=180)
+    machine.wait_until("systemctl is-active appliance-panel appliance-web", timeout_s=120)
+    return machine
+
+
+@pytest.fixture(scope="session")
+def record_figure() -> RecordFigure:
+    """Takes a figure's name and what was measured; all are printed at the end of the run."""
+    return lambda name, measured: _FIGURES.append((name, measured))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures."""
+    if _FIGURES:
+        terminalreporter.section("measured in the machine")
+    for name, measured in _FIGURES:
+        terminalreporter.write_line(f"{name}: {measured}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """After a failure: what the machines that are on have to say."""
+    report = yield
+    if report.failed and report.when in ("setup", "call"):
+        for machine in _RUNNING:
+            try:
+                words = machine.report()
+            except AssertionError as error:
+                words = str(error)
+            report.sections.append((f"machine in {machine.folder}", words))
+    return report

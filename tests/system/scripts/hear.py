@@ -1,0 +1,78 @@
+"""Play the demo guitar through the running pedal and compare with what `appliance render` makes of it.
+
+hear.py MODEL SECONDS: MODEL is the file's name of a factory model. Prints JSON: how many samples were compared, how
+many differ, how far the phase of the periods was.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import card
+import numpy as np
+import page
+import status
+
+from appliance import paths
+from appliance.formats.read import read_model
+from appliance.render import RenderSettings, read_audio, render
+
+_PERIOD_FRAMES = 64
+_LEAD_FRAMES = card.RATE_HZ // 4
+_SEARCHED_FRAMES = 1024
+
+
+def main(model: str, seconds: float) -> None:
+    """See above."""
+    file = paths.assets("models") / model
+    description = read_model(file)
+    (identity,) = (item["id"] for item in page.get()["models"] if item["name"] == description.name)
+    page.post("/api/select", model=identity)
+    page.post("/api/select", cabinet=None)
+    flat = {"gate_threshold_db": -120.0, "input_gain_db": 0.0, "level_db": 0.0, "normalise": True}
+    page.post("/api/set", bass_db=0.0, middle_db=0.0, treble_db=0.0, bypass=False, mute=False, **flat)
+    wanted = page.get()["generation"]
+    while status.read()["generation"] != wanted:
+        time.sleep(0.1)
+    guitar, _, _ = read_audio(paths.assets("models") / "demo-guitar.wav")
+    played = np.rint(guitar[: int(seconds * card.RATE_HZ)] * 2.0**31).astype(np.int32)
+    lead = np.zeros(_LEAD_FRAMES, np.int32)
+    heard = card.play_and_record(np.concatenate([lead, played]), _LEAD_FRAMES + len(played) + card.RATE_HZ // 2)
+    print(json.dumps(compare(description, played, heard)))  # noqa: T201
+
+
+def compare(description, played, heard) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """Where the sound begins among the periods is not known, and rounding depends on it: every place is tried."""
+    for phase in range(_PERIOD_FRAMES):
+        lead = _LEAD_FRAMES // _PERIOD_FRAMES * _PERIOD_FRAMES + phase
+        short = rendered(description, played[:_SEARCHED_FRAMES], lead)
+        at = find(short, heard)
+        if at is not None:
+            whole = rendered(description, played, lead)
+            other = heard[at : at + len(whole)]
+            different = int((whole[: len(other)] != other).sum())
+            return {"compared": len(other), "different": different, "phase": phase, "peak": int(abs(whole).max())}
+    return {"compared": 0, "different": -1, "peak_heard": int(abs(heard).max()), "heard": len(heard)}
+
+
+def rendered(description, played, lead: int):  # type: ignore[no-untyped-def]
+    """As the card would get it, from the first sample that is played on."""
+    audio = np.concatenate([np.zeros(lead, np.float32), (played / 2.0**31).astype(np.float32)])
+    made = render(description, audio, card.RATE_HZ, RenderSettings(block_frames=_PERIOD_FRAMES))[lead:]
+    return np.rint(np.clip(made.astype(np.float64) * 2.0**31, -(2.0**31), 2147483520.0)).astype(np.int32)
+
+
+def find(wanted, heard) -> int | None:  # type: ignore[no-untyped-def]
+    """Where `wanted` stands in `heard`, exactly."""
+    key = int(np.argmax(np.abs(wanted)))
+    for place in np.flatnonzero(heard == wanted[key]):
+        start = int(place) - key
+        if start >= 0 and start + len(wanted) <= len(heard) and (heard[start : start + len(wanted)] == wanted).all():
+            return start
+    return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]))
