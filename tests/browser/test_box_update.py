@@ -36,7 +36,7 @@ def test_a_backup_is_fetched_looked_at_and_restored_while_the_pedal_plays(
     last = pedal.panel.request("state")["state"]["preset"]
     pedal.panel.request("preset_rename", preset=last, name="After the backup")
     phone.locator("#restore-file").set_input_files(backup)
-    phone.locator("#restore-facts").get_by_text("presets").wait_for(timeout=120_000)  # every model is looked at again
+    phone.locator("#restore-facts").get_by_text("preset").wait_for(timeout=120_000)  # every model is looked at again
     assert not phone.locator("#update-error").is_visible()
     phone.locator("#restore-replace").check()
     phone.locator("#restore-yes").tap()
