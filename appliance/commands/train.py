@@ -189,10 +189,17 @@ def _quoted(path: Path) -> str:
     "train",
     epilog=examples(
         "appliance bench train --device-model vox-ac15.nam",
-        "appliance bench train --minutes 10 --network a1-feather --device-model mesa.json --knob Drive=0.5 --json",
+        "appliance bench train --minutes 10 --minutes 20 --network a1-feather --device-model mesa.json --knob Drive=0.5 --json",
     ),
 )
-@click.option("--minutes", type=click.FloatRange(0.05, 120), default=10.0, show_default=True, help="CPU minutes each.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0.05, 120),
+    multiple=True,
+    default=(10.0,),
+    show_default=True,
+    help="CPU minutes each; may be given more than once.",
+)
 @click.option("--network", default="a1-nano", show_default=True, help="a1-nano, a1-feather, a1-lite or a1-standard.")
 @click.option("--device-model", type=_FILE, help="Model file that stands for the device.  [default: a factory model]")
 @click.option("--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="Where the device's knob stands.")
@@ -200,7 +207,7 @@ def _quoted(path: Path) -> str:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON, every figure of both.")
 def bench_train(
-    minutes: float,
+    minutes: tuple[float, ...],
     network: str,
     device_model: Path | None,
     knobs: tuple[str, ...],
@@ -222,6 +229,11 @@ def bench_train(
         threads=threads,
         seed=seed,
     )
-    result = benching.bench(settings, say=lambda words: click.echo(f"{words[0].upper()}{words[1:]} …", err=True))
-    click.echo(json.dumps(result.as_json(), indent=2) if as_json else result.as_text())
+    results = []
+    for result in benching.bench(settings, say=lambda words: click.echo(f"{words[0].upper()}{words[1:]} …", err=True)):
+        results.append(result.as_json())
+        if not as_json:
+            click.echo(result.as_text())
+    if as_json:
+        click.echo(json.dumps(results, indent=2))
     click.echo(f"({time.monotonic() - began:.0f} s)", err=True)

@@ -7,7 +7,7 @@ the figures. Blocks for twice the CPU time and somewhat more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,12 @@ THROUGHPUT_BAR = 1.5
 
 @dataclass(frozen=True)
 class Settings:
-    """device: model file that stands for the device, its knobs at `knobs` (or their defaults)."""
+    """device: model file that stands for the device, its knobs at `knobs` (or their defaults). One comparison for each
+    of `cpu_minutes`."""
 
     device: Path
     network: str = "a1-nano"
-    cpu_minutes: float = 10.0
+    cpu_minutes: tuple[float, ...] = (10.0,)
     knobs: dict[str, float] = field(default_factory=dict)
     threads: int = 1
     seed: int = 0
@@ -48,10 +49,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """ratio: our test ESR over theirs. speed_ratio: our seconds of audio per CPU second over theirs, with their batch
+    """After `cpu_minutes` of each. ratio: our test ESR over theirs. speed_ratio: our seconds of audio per CPU second over theirs, with their batch
     and segments on both sides."""
 
     settings: Settings
+    cpu_minutes: float
     ours: Side
     theirs: Side
     speed_ratio: float
@@ -63,7 +65,8 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        settings = {**asdict(self.settings), "device": self.settings.device.name}
+        named = {"device": self.settings.device.name, "cpu_minutes": self.cpu_minutes}
+        settings = {**asdict(self.settings), **named}
         return {
             "settings": settings,
             "ours": asdict(self.ours),
@@ -76,7 +79,7 @@ class Result:
         """A table, and the bars."""
         settings = self.settings
         lines = [
-            f"{settings.network} as {settings.device.name}, {settings.cpu_minutes:g} CPU minutes each, "
+            f"{settings.network} as {settings.device.name}, {self.cpu_minutes:g} CPU minutes each, "
             f"{settings.threads} thread(s)",
             f"{'':12}{'test ESR':>10}{'validation':>12}{'updates':>10}{'CPU s':>8}{'audio s per CPU s':>20}",
         ]
@@ -111,8 +114,8 @@ def device_data(settings: Settings) -> DataSet:
     return DataSet(device.name, RATE_HZ, (take,))
 
 
-def bench(settings: Settings, *, say: Callable[[str], None] = lambda _: None) -> Result:
-    """Both trainings, theirs first. Sets torch's thread count. Raises NotInstalled without the NAM trainer, BadRequest
+def bench(settings: Settings, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Result]:
+    """Both trainings, theirs first, which is one for all times: its schedule does not know when it ends. Sets torch's thread count. Raises NotInstalled without the NAM trainer, BadRequest
     for a network that NAM doesn't train from a description of layers."""
     config = config_named(settings.network)
     if config.kind is not Kind.WAVENET or config.size == "a2":
@@ -125,23 +128,25 @@ def bench(settings: Settings, *, say: Callable[[str], None] = lambda _: None) ->
     def make() -> Network:
         return build(config, 0, RATE_HZ)
 
-    say(f"NAM trainer, {settings.cpu_minutes:g} CPU minutes")
-    theirs = train_with_nam(data, config.size, settings.cpu_minutes * 60.0, settings.seed)
-    say(f"this package, {settings.cpu_minutes:g} CPU minutes")
-    ours = train_here(data, make, settings)
+    budgets = sorted(settings.cpu_minutes)
+    say(f"NAM trainer, {budgets[-1]:g} CPU minutes")
+    judged = train_with_nam(data, config.size, [60.0 * minutes for minutes in budgets], settings.seed)
     say("speed at the NAM trainer's batch and segments")
     alike = replace(default_recipe(make()), batch=BATCH, segment_frames=SEGMENT_FRAMES)
     speed = _speed(data, make, alike, settings.seed)
-    return Result(settings, ours, theirs, speed / theirs.throughput)
+    for minutes, theirs in zip(budgets, judged, strict=True):
+        say(f"this package, {minutes:g} CPU minutes")
+        ours = train_here(data, make, minutes, settings.seed)
+        yield Result(settings, minutes, ours, theirs, speed / theirs.throughput)
 
 
-def train_here(data: DataSet, make: Callable[[], Network], settings: Settings) -> Side:
+def train_here(data: DataSet, make: Callable[[], Network], cpu_minutes: float, seed: int) -> Side:
     """Our default recipe for so much CPU time."""
     trained = train(
         data,
         make,
-        Budget(minutes=settings.cpu_minutes, clock=time.process_time),
-        seed=settings.seed,
+        Budget(minutes=cpu_minutes, clock=time.process_time),
+        seed=seed,
         device=torch.device("cpu"),
     )
     heard_s = trained.rounds * trained.recipe.batch * trained.recipe.segment_frames / RATE_HZ

@@ -2,13 +2,15 @@
 
 Its published recipe for A1: Adam at 0.004, times 0.993 an epoch; batches of 16 segments of 8192 frames; mean squared
 error + 2e-4 × multi-resolution STFT with pre-emphasis 0.85; output at -18 dBFS RMS; the epoch with the best validation
-ESR is kept. Only the end differs: after so much CPU time instead of 100 epochs.
+ESR is kept. Only the end differs: after so much CPU time instead of 100 epochs. Nothing in it depends on when it ends, so
+one training is judged after each of several times.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +50,15 @@ def need_nam() -> None:
         ) from error
 
 
-def train_with_nam(data: DataSet, size: str, cpu_s: float, seed: int) -> Side:
-    """Train on the data set's one take; returns its figures. Blocks for `cpu_s` of CPU time and a little more."""
+def train_with_nam(data: DataSet, size: str, budgets_s: Sequence[float], seed: int) -> list[Side]:
+    """Train on the data set's one take; its figures after each of these CPU times (ascending). Blocks for the longest
+    of them and a little more."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its libraries' own, and none of ours
-        return _train(data, size, cpu_s, seed)
+        return _train(data, size, budgets_s, seed)
 
 
-def _train(data: DataSet, size: str, cpu_s: float, seed: int) -> Side:
+def _train(data: DataSet, size: str, budgets_s: Sequence[float], seed: int) -> list[Side]:
     import pytorch_lightning
     from nam.train.lightning_module import LightningModule
     from torch.utils.data import DataLoader
@@ -74,7 +77,7 @@ def _train(data: DataSet, size: str, cpu_s: float, seed: int) -> Side:
     (train_span,), (validation_span,) = take.train, take.validation
     training = _nam_data(take.dry, take.wet, train_span, past, scale, SEGMENT_FRAMES)
     validating = _nam_data(take.dry, take.wet, (validation_span[0] - past, validation_span[1]), past, scale, None)
-    watch = Watch(cpu_s)
+    watch = Watch(budgets_s)
     trainer = pytorch_lightning.Trainer(
         max_epochs=-1,
         accelerator="cpu",
@@ -87,17 +90,24 @@ def _train(data: DataSet, size: str, cpu_s: float, seed: int) -> Side:
     )
     loader = DataLoader(training, batch_size=BATCH, shuffle=True, drop_last=True, num_workers=0)
     trainer.fit(module, loader, DataLoader(validating))
-    took_s = watch.took_s()
-    trainer.validate(module, DataLoader(validating), verbose=False)  # the last epoch was cut short
-    module.net.load_state_dict(watch.best)
     judged = _Judged(module.net, past, scale)
-    return Side(
-        test_esr=test_esr(data, judged, 1.0, torch.device("cpu")),
-        validation_esr=watch.best_esr,
-        updates=watch.updates,
-        cpu_s=took_s,
-        throughput=watch.updates * BATCH * SEGMENT_FRAMES / data.sample_rate_hz / took_s,
-    )
+    sides = []
+    for mark in watch.marks:
+        module.net.load_state_dict(mark.weights)  # its time ended within an epoch: is that better than the best whole one?
+        (said,) = trainer.validate(module, DataLoader(validating), verbose=False)
+        esr = min(float(said["ESR"]), mark.best_esr)
+        if esr == mark.best_esr:
+            module.net.load_state_dict(mark.best)
+        sides.append(
+            Side(
+                test_esr=test_esr(data, judged, 1.0, torch.device("cpu")),
+                validation_esr=esr,
+                updates=mark.updates,
+                cpu_s=mark.cpu_s,
+                throughput=mark.updates * BATCH * SEGMENT_FRAMES / data.sample_rate_hz / mark.cpu_s,
+            )
+        )
+    return sides
 
 
 def _configuration(size: str) -> dict[str, Any]:

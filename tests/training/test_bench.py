@@ -15,14 +15,16 @@ from appliance.training import bench, bench_guitar, bench_nam
 from appliance.training.networks.sizes import build, config_named
 from tests.training.devices import data_set
 
-SETTINGS = bench.Settings(paths.assets("models") / "lead-100.onnx", cpu_minutes=0.02)
+SETTINGS = bench.Settings(paths.assets("models") / "lead-100.onnx", cpu_minutes=(0.02,))
 
 
 def test_both_trainers_learn_the_same_network_from_the_same_spans() -> None:
     data = data_set(6.0)
-    theirs = bench_nam.train_with_nam(data, "a1-nano", 1.0, seed=0)
-    ours = bench.train_here(data, lambda: build(config_named("a1-nano"), 0, 48_000), SETTINGS)
-    for side in (theirs, ours):
+    shorter, theirs = bench_nam.train_with_nam(data, "a1-nano", [1.0, 2.0], seed=0)
+    ours = bench.train_here(data, lambda: build(config_named("a1-nano"), 0, 48_000), 0.02, seed=0)
+    assert shorter.updates < theirs.updates
+    assert theirs.validation_esr <= shorter.validation_esr
+    for side in (shorter, theirs, ours):
         assert side.updates > 0
         assert 0.5 < side.cpu_s < 30.0
         assert 0.0 < side.test_esr < 10.0
@@ -43,13 +45,13 @@ def test_their_network_is_ours(size: str) -> None:
 def test_without_the_nam_trainer_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nam", None)
     with pytest.raises(NotInstalled, match="pip install neural-amp-modeler"):
-        bench.bench(SETTINGS)
+        list(bench.bench(SETTINGS))
 
 
 @pytest.mark.parametrize("network", ["a2", "lstm-8"])
 def test_other_networks_are_refused(network: str) -> None:
     with pytest.raises(BadRequest, match="a1-feather"):
-        bench.bench(replace(SETTINGS, network=network))
+        list(bench.bench(replace(SETTINGS, network=network)))
 
 
 def test_the_guitar_is_the_same_everywhere_and_plays_soft_and_hard() -> None:
@@ -64,7 +66,7 @@ def test_the_guitar_is_the_same_everywhere_and_plays_soft_and_hard() -> None:
 
 def test_the_result_tells_ratio_and_bars() -> None:
     side = bench_nam.Side(0.02, 0.03, 100, 60.0, 5.0)
-    result = bench.Result(SETTINGS, replace(side, test_esr=0.01), side, 2.0)
+    result = bench.Result(SETTINGS, 10.0, replace(side, test_esr=0.01), side, 2.0)
     assert result.as_json()["esr_ratio"] == 0.5
     assert "ESR 0.50 × theirs (bar: 0.7)" in result.as_text()
     assert Path(result.as_json()["settings"]["device"]).name == "lead-100.onnx"
