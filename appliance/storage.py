@@ -33,17 +33,26 @@ def previous_copy(path: Path) -> Path:
     return path.with_name(path.name + ".prev")
 
 
-def save(path: Path, data: bytes, *, worth_keeping: Callable[[bytes], bool] | None = None, mode: int = 0o640) -> None:
+def save(
+    path: Path,
+    data: bytes,
+    *,
+    worth_keeping: Callable[[bytes], bool] | None = None,
+    keep_previous: bool = True,
+    mode: int = 0o640,
+) -> None:
     """Replace the file by `data`, all or nothing. `mode`: who may read it.
 
     The present file becomes the previous copy, unless `worth_keeping` says it is damaged: a good previous copy must not
-    give way to a bad one. Raises StorageError (disk full, read-only, …); the old content is then still there.
+    give way to a bad one. Without `keep_previous` there is none: for files that others look after. Raises StorageError
+    (disk full, read-only, …); the old content is then still there.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_whole(temporary, data, mode)
-        _keep_previous(path, worth_keeping)
+        if keep_previous:
+            _keep_previous(path, worth_keeping)
         os.replace(temporary, path)  # noqa: PTH105 – the module's system calls all stand in `os`, where a test fails them
         sync_folder(path.parent)
     except OSError as error:

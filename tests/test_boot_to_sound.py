@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from appliance.addresses import free_port
 from appliance.bridge import layout
 from appliance.bridge.client import PanelClient
 from appliance.bridge.kept_sound import find_kept, patch_file
@@ -145,12 +145,6 @@ def box(tmp_path: Path) -> Iterator[Box]:
         process.communicate()
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def after_frames(box: Box, frames: int) -> Callable[[], bool]:
     return lambda: (box.tap.position() or 0) >= frames
 
@@ -179,7 +173,7 @@ def rendered(box: Box, state: dict[str, Any], level_db: float, guitar: Array) ->
 def test_after_a_power_cut_audio_alone_plays_what_played_and_the_panel_takes_over_unheard(box: Box) -> None:
     box.start_audio()
     box.start_panel()
-    box.start("web", "--host", "127.0.0.1", "--port", str(free_port()))
+    box.start("web", "--host", "127.0.0.1", "--port", str(free_port("127.0.0.1")))
     box.until(lambda: len(box.state()["presets"]) >= 2)
     preset = next(preset for preset in box.state()["presets"] if preset["knobs"])
     box.ask("preset_recall", preset=preset["id"])

@@ -122,6 +122,14 @@ def test_the_previous_copy_is_kept_and_used_when_the_newest_is_damaged(tmp_path:
     assert "state.json.prev" in loaded.note
 
 
+def test_without_a_previous_copy_there_is_none_and_the_file_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    storage.save(path, b"old", keep_previous=False)
+    storage.save(path, b"new", keep_previous=False)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_damaged_file_does_not_push_out_the_good_previous_copy(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     storage.save_json(path, 1, OLD)

@@ -52,10 +52,10 @@ def look(box: Box) -> Host:
     return Host(title, _RELEASES[version], board, _cores(box.root))
 
 
-def must_be_root() -> None:
-    """Raises SystemRefused for anybody else."""
+def must_be_root(what: str, instead: str = "") -> None:
+    """Raises SystemRefused for anybody else. `what`: the words for what changes the system."""
     if os.geteuid() != 0:
-        raise SystemRefused("installing changes the system: run it with sudo (or look first, with --dry-run)")
+        raise SystemRefused(f"{what} changes the system: run it with sudo{instead}")
 
 
 def systemd_runs(box: Box) -> bool:

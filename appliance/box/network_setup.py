@@ -103,7 +103,7 @@ def _call(box: Box, name: str) -> None:
     if systemd_runs(box):
         run(["hostnamectl", "set-hostname", name])
     else:
-        storage.save(box.root / _HOSTNAME, f"{name}\n".encode())
+        storage.save(box.root / _HOSTNAME, f"{name}\n".encode(), keep_previous=False)
         (box.root / _HOSTNAME).chmod(0o644)
     lines = _read(box, _HOSTS).splitlines()
     own = [index for index, line in enumerate(lines) if line.split()[:1] == ["127.0.1.1"]]
@@ -111,10 +111,8 @@ def _call(box: Box, name: str) -> None:
         lines[own[0]] = f"127.0.1.1\t{name}"
     else:
         lines.append(f"127.0.1.1\t{name}")
-    storage.save(box.root / _HOSTS, ("\n".join(lines) + "\n").encode())
+    storage.save(box.root / _HOSTS, ("\n".join(lines) + "\n").encode(), keep_previous=False)
     (box.root / _HOSTS).chmod(0o644)
-    for kept in (_HOSTNAME, _HOSTS):
-        storage.previous_copy(box.root / kept).unlink(missing_ok=True)
 
 
 def _set_country(box: Box, code: str, record: Record) -> None:
@@ -123,9 +121,9 @@ def _set_country(box: Box, code: str, record: Record) -> None:
     storage.save(
         path,
         f"# Whose radio rules hold for Wi-Fi, from the start.\noptions cfg80211 ieee80211_regdom={code}\n".encode(),
+        keep_previous=False,
     )
     path.chmod(0o644)
-    storage.previous_copy(path).unlink(missing_ok=True)
     if _RADIO not in record.own:
         record.own.append(_RADIO)
     if systemd_runs(box):

@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from appliance.audio.realtime import parse_cores
 from appliance.box.run import run
 from appliance.errors import SystemRefused
 
@@ -21,15 +22,6 @@ def be_quiet(isolated: Path = _ISOLATED) -> None:
     with contextlib.suppress(SystemRefused):
         run(["ionice", "--class", "idle", "--pid", str(os.getpid())])
     with contextlib.suppress(OSError, ValueError):
-        others = os.sched_getaffinity(0) - cores(isolated.read_text())
+        others = os.sched_getaffinity(0) - set(parse_cores(isolated.read_text()))
         if others:
             os.sched_setaffinity(0, others)
-
-
-def cores(text: str) -> set[int]:
-    """ "1,3-4" as the kernel writes it → {1, 3, 4}. Raises ValueError."""
-    found: set[int] = set()
-    for part in filter(None, text.strip().split(",")):
-        first, _, last = part.partition("-")
-        found |= set(range(int(first), int(last or first) + 1))
-    return found

@@ -81,12 +81,6 @@ def is_overlaid(root: Path = _ROOT) -> bool:
     return _mounts(root).get("/", ("", ()))[0] == "overlay"
 
 
-def must_be_root() -> None:
-    """Raises SystemRefused for anybody else."""
-    if os.geteuid() != 0:
-        raise SystemRefused("this changes the system: run it with sudo")
-
-
 def switch_on(root: Path = _ROOT, run: Run = run) -> None:
     """From the next start on nothing is written to the root. Blocks for a minute (the initramfs is made anew).
 

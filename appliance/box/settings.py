@@ -35,9 +35,8 @@ def write(path: Path, name: str, new_value: str, about: str) -> None:
         text, replaced = _line(name).subn(lambda _match: assignment, before, count=1)
         if not replaced:
             text = before + ("" if before.endswith("\n") or not before else "\n") + assignment
-    storage.save(path, text.encode())
+    storage.save(path, text.encode(), keep_previous=False)
     path.chmod(0o644)
-    storage.previous_copy(path).unlink(missing_ok=True)
 
 
 def _line(name: str) -> re.Pattern[str]:

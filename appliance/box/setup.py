@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     try:
         if not options.dry_run:
-            host.must_be_root()
+            host.must_be_root("installing", " (or look first, with --dry-run)")
         box = Box(options.root.resolve())
         what = uninstall(options, box) if options.uninstall else install(options, box)
         _say(what)

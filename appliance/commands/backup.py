@@ -7,12 +7,15 @@ import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from appliance.commands.options import EXISTING_FILE, examples
 from appliance.errors import BadBundle, BadRequest, ExitCode, NotAllowed, NotRunning, StorageError
+
+if TYPE_CHECKING:
+    from appliance.panel.restore import Backup
 
 _LONGEST_RESTORE_S = 3600.0
 
@@ -68,11 +71,11 @@ def restore(file: Path, replace: bool, check: bool, wiring: bool) -> int:
             _put_in_wiring(opened.wiring)
         elif opened.wiring is not None and not _is_wired_so(opened.wiring):
             click.echo("Its wiring (appliance.toml) differs from this pedal's, which stays; --wiring puts it in.")
-    click.echo(_restored(file, replace))
+        click.echo(_restored(file, opened, replace))
     return ExitCode.OK
 
 
-def _restored(file: Path, replace: bool) -> str:
+def _restored(file: Path, opened: Backup, replace: bool) -> str:
     """Through the panel where one runs, else directly. What came back, in words."""
     from appliance import paths
     from appliance.bridge.client import PanelClient
@@ -85,8 +88,7 @@ def _restored(file: Path, replace: bool) -> str:
         client.request("state")
     except NotRunning:
         data = paths.data_dir()
-        with restores.open_backup(file) as opened:
-            words = restores.restore(opened, Library(data), data, replace=replace)
+        words = restores.restore(opened, Library(data), data, replace=replace)
         restore_journal.finish(data)
         return words
     inbox = paths.inbox_dir()

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import click
 
+from appliance.commands.options import examples
 
-@click.group(
-    epilog="""\b
-examples:
-  appliance readonly status
-  sudo appliance readonly on
-"""
-)
+
+@click.group(epilog=examples("appliance readonly status", "sudo appliance readonly on"))
 def readonly() -> None:
     """The system on the card is not written: nothing can spoil it, and the power may be cut at any time."""
 
@@ -27,9 +23,9 @@ def status() -> None:
 @readonly.command()
 def on() -> None:
     """From the next start on. Presets, models, settings and updates are kept on the data partition."""
-    from appliance.box import readonly
+    from appliance.box import host, readonly
 
-    readonly.must_be_root()
+    host.must_be_root("this")
     readonly.switch_on()
     click.echo(f"{readonly.standing().in_words()}\nRestart for it: sudo reboot")
 
@@ -37,8 +33,8 @@ def on() -> None:
 @readonly.command()
 def off() -> None:
     """From the next start on, for instance before apt upgrade."""
-    from appliance.box import readonly
+    from appliance.box import host, readonly
 
-    readonly.must_be_root()
+    host.must_be_root("this")
     readonly.switch_off()
     click.echo(f"{readonly.standing().in_words()}\nRestart for it: sudo reboot")

@@ -189,7 +189,7 @@ def _quoted(path: Path) -> str:
     "train",
     epilog=examples(
         "appliance bench train --device-model vox-ac15.nam",
-        "appliance bench train --minutes 10 --minutes 20 --network a1-feather --device-model mesa.json --knob Drive=0.5 --json",
+        "appliance bench train --minutes 10 --minutes 20 --network a1-feather --device-model a.json --knob Drive=0.5",
     ),
 )
 @click.option(

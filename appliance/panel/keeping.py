@@ -124,8 +124,7 @@ class SoundKeeper:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         file = kept_sound.patch_file(self._folder, generation)
         if _content(file) != patch:
-            storage.save(file, patch)
-            storage.previous_copy(file).unlink(missing_ok=True)  # of a damaged one
+            storage.save(file, patch, keep_previous=False)  # what is there is damaged
         sound = lasting.sound
         kept = KeptSound(
             name=lasting.name,

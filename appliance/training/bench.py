@@ -49,8 +49,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """After `cpu_minutes` of each. ratio: our test ESR over theirs. speed_ratio: our seconds of audio per CPU second over theirs, with their batch
-    and segments on both sides."""
+    """After `cpu_minutes` of each. ratio: our test ESR over theirs. speed_ratio: our seconds of audio per CPU second
+    over theirs, with their batch and segments on both sides."""
 
     settings: Settings
     cpu_minutes: float
@@ -115,8 +115,11 @@ def device_data(settings: Settings) -> DataSet:
 
 
 def bench(settings: Settings, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Result]:
-    """Both trainings, theirs first, which is one for all times: its schedule does not know when it ends. Sets torch's thread count. Raises NotInstalled without the NAM trainer, BadRequest
-    for a network that NAM doesn't train from a description of layers."""
+    """Both trainings; theirs comes first and is one for all times, for its schedule does not know when it ends.
+
+    Sets torch's thread count. Raises NotInstalled without the NAM trainer, BadRequest for a network that NAM doesn't
+    train from a description of layers.
+    """
     config = config_named(settings.network)
     if config.kind is not Kind.WAVENET or config.size == "a2":
         raise BadRequest("The comparison is for a1-nano, a1-feather, a1-lite and a1-standard.")

@@ -2,8 +2,8 @@
 
 Its published recipe for A1: Adam at 0.004, times 0.993 an epoch; batches of 16 segments of 8192 frames; mean squared
 error + 2e-4 × multi-resolution STFT with pre-emphasis 0.85; output at -18 dBFS RMS; the epoch with the best validation
-ESR is kept. Only the end differs: after so much CPU time instead of 100 epochs. Nothing in it depends on when it ends, so
-one training is judged after each of several times.
+ESR is kept. Only the end differs: after so much CPU time instead of 100 epochs. Nothing in it depends on when it ends,
+so one training is judged after each of several times.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def _train(data: DataSet, size: str, budgets_s: Sequence[float], seed: int) -> l
     judged = _Judged(module.net, past, scale)
     sides = []
     for mark in watch.marks:
-        module.net.load_state_dict(mark.weights)  # its time ended within an epoch: is that better than the best whole one?
+        module.net.load_state_dict(
+            mark.weights
+        )  # its time ended within an epoch: is that better than the best whole one?
         (said,) = trainer.validate(module, DataLoader(validating), verbose=False)
         esr = min(float(said["ESR"]), mark.best_esr)
         if esr == mark.best_esr:

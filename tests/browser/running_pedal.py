@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import struct
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from appliance.addresses import free_port
 from appliance.bridge.client import PanelClient
 from appliance.bridge.status import StatusReader, StatusSnapshot
 from appliance.errors import NotRunning
@@ -35,18 +35,12 @@ def eventually(what: str, look: Callable[[], Any], patience_s: float = PATIENCE_
     raise AssertionError(f"{what}: not within {patience_s:g} s")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class RunningPedal:
     """Three processes, as on stage, in folders of their own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port("127.0.0.1")
         self.runtime = folder / "run"
         self.midi = folder / "midi"
         self.panel = PanelClient(self.runtime / "panel.sock", timeout_s=30.0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from appliance import paths
 from appliance.errors import BadRequest, NotInstalled
@@ -20,15 +22,38 @@ SETTINGS = bench.Settings(paths.assets("models") / "lead-100.onnx", cpu_minutes=
 
 def test_both_trainers_learn_the_same_network_from_the_same_spans() -> None:
     data = data_set(6.0)
-    shorter, theirs = bench_nam.train_with_nam(data, "a1-nano", [1.0, 2.0], seed=0)
+    shorter, theirs = bench_nam.train_with_nam(data, "a1-nano", [0.5, 1.0], seed=0)
     ours = bench.train_here(data, lambda: build(config_named("a1-nano"), 0, 48_000), 0.02, seed=0)
-    assert shorter.updates < theirs.updates
+    assert shorter.updates <= theirs.updates
     assert theirs.validation_esr <= shorter.validation_esr
     for side in (shorter, theirs, ours):
         assert side.updates > 0
         assert 0.5 < side.cpu_s < 30.0
         assert 0.0 < side.test_esr < 10.0
         assert side.throughput > 0.0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_one_training_of_theirs_is_marked_after_each_time_with_its_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    from appliance.training import bench_nam_watch
+
+    network = torch.nn.Linear(1, 1, bias=False)
+    trainer = SimpleNamespace(should_stop=False, callback_metrics={})
+    module = SimpleNamespace(net=network)
+    clock_s = iter(range(100))
+    monkeypatch.setattr(bench_nam_watch.time, "process_time", lambda: float(next(clock_s)))
+    watch = bench_nam_watch.Watch([2.5, 4.5])
+    watch.on_train_start(trainer, module)
+    for step, esr in enumerate([0.3, 0.1, 0.2, 0.05, 0.01], 1):  # a second each
+        assert not trainer.should_stop
+        with torch.no_grad():
+            network.weight.fill_(step)
+        watch.on_train_batch_end(trainer, module, None, None, step)
+        trainer.callback_metrics["ESR"] = esr
+        watch.on_validation_end(trainer, module)
+    assert trainer.should_stop
+    told = [(m.cpu_s, m.updates, float(m.weights["weight"]), float(m.best["weight"]), m.best_esr) for m in watch.marks]
+    assert told == [(3.0, 3, 3.0, 2.0, 0.1), (5.0, 5, 5.0, 4.0, 0.05)]
 
 
 @pytest.mark.parametrize("size", ["a1-nano", "a1-feather"])
