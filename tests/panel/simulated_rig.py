@@ -1,4 +1,4 @@
-"""A whole pedal in one thread and in played time: simulated lines, the real hands, the real panel, the real engine."""
+"""A whole pedal in one thread and in played time: the real hands, panel and engine on simulated lines, or the kernel's."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from appliance.panel.midi import MidiIn
 from appliance.panel.panel import Panel
 from appliance.panel.simulated import SimulatedBox
 from appliance.panel.wiring import DEFAULT_TEXT
+from tests.panel.real_lines import BoxOnRealLines, are_wanted
 
 RATE_HZ = 48_000
 PERIOD_FRAMES = 64
@@ -48,7 +49,7 @@ class Rig:
         self.said: list[str] = []
         self.now_s = 0.0
         self.frames = 0
-        self.box = SimulatedBox(wiring_file.read(text, "test.toml"))
+        self.box = (BoxOnRealLines if are_wanted() else SimulatedBox)(wiring_file.read(text, "test.toml"))
         self.box.board.rest_s, self.box.board.busy_s = 0.005, 0.002  # as real pins have it
         self.library = Library(folder / "data")
         fill(self.library)

@@ -1,12 +1,12 @@
-"""The same hands on real GPIO lines, where the kernel's gpio-sim can make some: lgpio, the kernel, and no mock."""
+"""The same hands on real GPIO lines, where the kernel's gpio-sim can make some: lgpio, the kernel, and no mock.
+
+`LINES=gpio-sim pytest tests/panel` runs the tests of the whole pedal there too (`real_lines.py`).
+"""
 
 from __future__ import annotations
 
-import itertools
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +17,10 @@ from appliance.panel import pins
 from appliance.panel.hands import Hands
 from appliance.panel.nobody import Nobody
 from appliance.panel.wiring_file import read
-
-CONFIGURATION = Path("/sys/kernel/config/gpio-sim")
-NUMBERS = itertools.count(1)
+from tests.panel.real_lines import Lines, are_there, pin_factory
 
 pytestmark = pytest.mark.skipif(
-    not CONFIGURATION.is_dir() or not os.access(CONFIGURATION, os.W_OK),
-    reason="no gpio-sim here (modprobe gpio-sim, configfs mounted, as root)",
+    not are_there(), reason="no gpio-sim here (modprobe gpio-sim, configfs mounted, as root)"
 )
 
 PLAN = """
@@ -39,30 +36,6 @@ turns = "knob Gain"
 """
 
 
-class Lines:
-    """28 simulated lines on a chip of their own."""
-
-    def __init__(self) -> None:
-        self._device = CONFIGURATION / f"appliance-{os.getpid()}-{next(NUMBERS)}"
-        self._bank = self._device / "bank"
-        self._bank.mkdir(parents=True)
-        (self._bank / "num_lines").write_text("28")
-        (self._device / "live").write_text("1")
-        self.chip = (self._bank / "chip_name").read_text().strip()
-        self._folder = Path("/sys/devices/platform") / (self._device / "dev_name").read_text().strip() / self.chip
-
-    def drive(self, line: int, high: bool) -> None:
-        (self._folder / f"sim_gpio{line}" / "pull").write_text("pull-up" if high else "pull-down")
-
-    def level(self, line: int) -> bool:
-        return (self._folder / f"sim_gpio{line}" / "value").read_text().strip() == "1"
-
-    def close(self) -> None:
-        (self._device / "live").write_text("0")
-        self._bank.rmdir()
-        self._device.rmdir()
-
-
 @pytest.fixture
 def lines() -> Iterator[Lines]:
     made = Lines()
@@ -72,13 +45,7 @@ def lines() -> Iterator[Lines]:
 
 @pytest.fixture
 def factory(lines: Lines) -> Iterator[Any]:
-    lgpio = pytest.importorskip("gpiozero.pins.lgpio", reason="lgpio is not installed")
-
-    class SimulatedPi(lgpio.LGPIOFactory):  # type: ignore[misc, name-defined]
-        def _get_revision(self) -> int:
-            return 0xA02082
-
-    made = SimulatedPi(chip=int(lines.chip.removeprefix("gpiochip")))
+    made = pin_factory(lines)
     yield made
     made.close()
 
