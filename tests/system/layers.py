@@ -75,7 +75,7 @@ def _parts(ingredient: str | Path) -> Iterable[bytes]:
         yield ingredient.encode()
     elif ingredient.is_dir():
         for path in sorted(ingredient.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and path.suffix != ".so" and "__pycache__" not in path.parts:  # made from the others
                 yield str(path.relative_to(ingredient)).encode()
                 yield path.read_bytes()
     else:

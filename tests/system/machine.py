@@ -22,7 +22,7 @@ from tests.system.target import Target
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
 _SCRIPTS_THERE = "/run/appliance-test"
 _BOOT_S = 180.0
-_COMMAND_LINE = "quiet panic=-1 mitigations=off random.trust_cpu=on net.ifnames=0"
+_COMMAND_LINE = "quiet panic=-1 mitigations=off init_on_alloc=0 random.trust_cpu=on net.ifnames=0"
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ class _Line:
 def _board(hardware: Hardware) -> list[str]:
     if hardware.target.arch == "arm64":
         return ["-machine", "virt", "-cpu", "cortex-a72"]
-    return ["-machine", "q35", "-cpu", "max"]
+    return ["-machine", "q35", "-cpu", "max,-erms,-fsrm"]
 
 
 def _console(target: Target) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.conftest import RecordFigure
-from tests.system.machine import Machine
+from tests.system.conftest import MakeMachine, RecordFigure, start_and_play
+from tests.system.installed import INPUT
+from tests.system.machine import Hardware, Machine
+from tests.system.target import Target
 from tests.system.test_services import SERVICES, main_pid
 
 pytestmark = pytest.mark.timeout(900)
@@ -68,3 +70,24 @@ def test_the_module_of_the_card_is_unloaded_and_loaded_again(machine: Machine) -
     machine.run("systemctl start appliance-audio && sleep 2 && systemctl is-active appliance-audio")
     machine.run("modprobe snd-aloop index=0 id=Loopback pcm_substreams=2 timer_source=hw:1,0,0")
     sounds(machine)
+
+
+def test_a_usb_card_is_unplugged_and_plugged_in_again(new_machine: MakeMachine, target: Target) -> None:
+    """The pedal plays into a USB card; it only plays, so the guitar still comes from the other one."""
+    plug = {"id": "card", "audiodev": "sound", "bus": "usb.0"}
+    device = ",".join(["usb-audio", *(f"{name}={value}" for name, value in plug.items())])
+    machine = new_machine(Hardware(target, usb=True, more=["-audiodev", "none,id=sound", "-device", device]))
+    start_and_play(machine)
+    arguments = f"--input {INPUT} --output hw:CARD=Audio --period 64"
+    machine.put("/etc/appliance/audio.conf", f'APPLIANCE_AUDIO_ARGUMENTS="{arguments}"\n'.encode())
+    machine.run("systemctl restart appliance-audio")
+    sounds(machine)
+    pid = main_pid(machine, "appliance-audio")
+    machine.monitor("device_del", id="card")
+    machine.wait_until("! grep -q USB /proc/asound/cards")
+    machine.run("sleep 3; systemctl is-active appliance-audio")
+    assert machine.python("status")["state"] != "PLAYING"
+    machine.monitor("device_add", driver="usb-audio", **plug)
+    machine.wait_until("grep -q USB /proc/asound/cards")
+    sounds(machine)
+    assert main_pid(machine, "appliance-audio") == pid

@@ -4,11 +4,11 @@
 set -eu
 
 # Sound. snd-aloop moves frames 250 times a second, which is too coarse for periods of 64; it follows the clock of
-# snd-dummy, whose timer is a high-resolution one, as long as that card plays.
+# snd-dummy, whose timer is a high-resolution one, as long as that card plays: no crystal waits for a processor.
 modprobe snd-dummy index=1 id=Clock hrtimer=1
 until [ -e /dev/snd/pcmC1D0p ]; do sleep 0.02; done
 while true; do
-  aplay -q -D hw:Clock,0 -f S16_LE -r 48000 -c 2 --period-size=64 --buffer-size=32768 --avail-min=100000 -t raw /dev/zero
+  chrt --fifo 90 aplay -q -D hw:Clock,0 -f S16_LE -r 48000 -c 2 --period-size=64 --buffer-size=32768 --avail-min=100000 -t raw /dev/zero
 done 2>/dev/null &
 until grep -qs RUNNING /proc/asound/Clock/pcm0p/sub0/status; do sleep 0.02; done
 modprobe snd-aloop index=0 id=Loopback pcm_substreams=2 timer_source=hw:1,0,0
