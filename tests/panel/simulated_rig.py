@@ -1,4 +1,4 @@
-"""A whole pedal in one thread and in played time: the real hands, panel and engine on simulated lines or the kernel's."""
+"""A whole pedal in one thread and in played time: the real hands, panel and engine; lines simulated, or the kernel's."""
 
 from __future__ import annotations
 
