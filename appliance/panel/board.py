@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,9 +41,13 @@ class Board:
     close: Callable[[], None] = lambda: None
 
 
-def has_header(model: Path = Path("/proc/device-tree/model")) -> bool:
-    """Is this a Raspberry Pi, with a GPIO header? (Laptops have GPIO lines too, of lids and power keys.) Cheap."""
-    try:
-        return b"Raspberry Pi" in model.read_bytes()
-    except OSError:
-        return False
+def has_header(says: Sequence[Path] = (Path("/proc/device-tree/model"), Path("/proc/cpuinfo"))) -> bool:
+    """Is this a Raspberry Pi, with a GPIO header? (Laptops have GPIO lines too, of lids and power keys.) Cheap.
+
+    says: the files in which Linux names the machine.
+    """
+    for file in says:
+        with contextlib.suppress(OSError):
+            if b"Raspberry Pi" in file.read_bytes():
+                return True
+    return False

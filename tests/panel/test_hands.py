@@ -393,12 +393,17 @@ def test_the_engine_confirms_what_it_plays_and_a_dead_one_does_not(tmp_path: Pat
 
 
 def test_a_laptop_s_gpio_lines_are_no_header(tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    assert not has_header(model)
+    model, processor = tmp_path / "model", tmp_path / "cpuinfo"
+    assert not has_header([model, processor])
     model.write_bytes(b"Some Laptop\0")
-    assert not has_header(model)
+    processor.write_bytes(b"model name\t: Some Processor\n")
+    assert not has_header([model, processor])
     model.write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
-    assert has_header(model)
+    assert has_header([model, processor])
+    model.unlink()
+    assert not has_header([model, processor])
+    processor.write_bytes(b"Model\t\t: Raspberry Pi 4 Model B Rev 1.2\n")
+    assert has_header([model, processor])
 
 
 def with_presets(made: Rig) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.system.installed import SMALL_MODELS
 from tests.system.machine import Machine
 
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.mark.parametrize("model", ["crunch-50.onnx", "green-drive.onnx"])
+@pytest.mark.parametrize("model", SMALL_MODELS)
 def test_the_sound_at_the_card_is_what_render_makes_sample_for_sample(machine: Machine, model: str) -> None:
     told = machine.python("hear", model, 1.0, timeout_s=240)
     assert told["compared"] == 48_000, told

@@ -16,6 +16,7 @@ _SOURCES = [_PROJECT, *(REPOSITORY / name for name in ("appliance", "web", "mode
 _PLATFORMS = ("manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
 # What the emulator is, and not what this machine is.
 _CPUS = {"amd64": "x86-64-v3", "arm64": "cortex-a72"}
+_TEST_PACKAGES = ("pytest", "pytest-timeout", "hypothesis")
 _TOOLCHAIN = REPOSITORY / "tests" / "arm" / "aarch64.cmake"
 
 
@@ -40,6 +41,17 @@ def dependencies(target: Target) -> Path:
     ingredients = ["dependencies 1", target.arch, target.python, *_requirements(), _CONSTRAINTS]
     name = f"dependencies-{target.suite}-{target.arch}"
     return layer(name, ingredients, lambda made: _fetch(target, made))
+
+
+def test_packages(target: Target) -> Path:
+    """A folder `packages` with pytest and what the project's tests need beside the pedal. Nothing in it is compiled."""
+    ingredients = ["test packages 1", target.python, *_TEST_PACKAGES, _CONSTRAINTS]
+    return layer(f"test-packages-{target.suite}", ingredients, _fetch_test_packages) / "packages"
+
+
+def _fetch_test_packages(made: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    command([*pip, "install", "-c", _CONSTRAINTS, "--target", made / "packages", *_TEST_PACKAGES])
 
 
 def _requirements() -> list[str]:

@@ -22,7 +22,7 @@ echo 1 > $pins/../live
 chip=$(cat $pins/chip_name)
 for line in /sys/devices/platform/$(cat $pins/../dev_name)/$chip/sim_gpio*; do echo pull-up > $line/pull; done
 ln -sfn /sys/devices/platform/$(cat $pins/../dev_name)/$chip /run/appliance-test-pins
-{ cat /proc/cpuinfo; echo "Revision : c03112"; } > /run/appliance-test-cpuinfo
+{ cat /proc/cpuinfo; echo "Revision : c03112"; echo "Model : Raspberry Pi 4 Model B Rev 1.2"; } > /run/appliance-test-cpuinfo
 
 # The converter of the pots: an ADS1115, as far as its registers go.
 modprobe i2c-dev

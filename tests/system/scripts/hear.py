@@ -1,7 +1,7 @@
 """Play the demo guitar through the running pedal and compare with what `appliance render` makes of it.
 
-hear.py MODEL SECONDS: MODEL is the file's name of a factory model. Prints JSON: how many samples were compared, how
-many differ, how far the phase of the periods was.
+hear.py MODEL SECONDS: MODEL is a name in the library. Prints JSON: how many samples were compared, how many differ, how
+far the phase of the periods was.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def main(model: str, seconds: float) -> None:
     """See above."""
     # Levels are not matched on either side: the library rounds what it measured, and measuring takes minutes here.
     rendering.model_loudness_db = lambda _: -20.0
-    file = paths.assets("models") / model
+    (identity,) = (item["id"] for item in page.get()["models"] if item["name"] == model)
+    (file,) = (paths.data_dir() / "models" / identity).glob("source.*")
     description = read_model(file)
-    (identity,) = (item["id"] for item in page.get()["models"] if item["name"] == description.name)
     before = page.get()
     page.post("/api/select", model=identity)
     page.post("/api/select", cabinet=None)
