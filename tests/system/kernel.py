@@ -1,7 +1,7 @@
 """The kernel layer: Debian's kernel as the emulator takes it, the modules the tests use, the initramfs.
 
 gpio-sim (lines of a GPIO chip moved by files) is part of Linux and of none of Debian's kernels, snd-dummy (a card with
-a clock) of some: they are built from Debian's source against Debian's headers.
+a clock) and i2c-stub (a converter's registers) of some: they are built from Debian's source against Debian's headers.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ APT_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 # What a machine may need; what a kernel lacks is left out.
 _MODULES = (Path(__file__).resolve().parent / "modules.txt").read_text().split()
 _EARLY_MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "crc32c_generic", "ext4"]
-# gpio-sim is in none of Debian's kernels, snd-dummy in some.
-_BUILT = ("drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c", "sound/drivers/dummy.c")
-_MAKEFILE = "obj-m := gpio-sim.o snd-dummy.o\ngpio-sim-y := sim.o irq_sim.o\nsnd-dummy-y := dummy.o\n"
+# gpio-sim is in none of Debian's kernels, the others in some.
+_BUILT = (
+    "drivers/gpio/gpio-sim.c",
+    "drivers/gpio/gpiolib.h",
+    "drivers/i2c/i2c-stub.c",
+    "kernel/irq/irq_sim.c",
+    "sound/drivers/dummy.c",
+)
+_MAKEFILE = "obj-m := gpio-sim.o i2c-stub.o snd-dummy.o\ngpio-sim-y := sim.o irq_sim.o\nsnd-dummy-y := dummy.o\n"
 
 
 def kernel(target: Target) -> Path:
@@ -86,7 +92,7 @@ def extract(target: Target, packages: list[str], place: Path) -> None:
 
 
 def build_modules(target: Target, packages: Path, version: str, build: Path) -> None:
-    """gpio-sim.ko (with the interrupt simulator it needs, irq_sim) and snd-dummy.ko."""
+    """gpio-sim.ko (with the interrupt simulator it needs, irq_sim) i2c-stub.ko and snd-dummy.ko."""
     (archive,) = (packages / "usr" / "src").glob("linux-source-*.tar.xz")
     build.mkdir()
     _take_sources(archive, build)

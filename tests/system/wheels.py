@@ -43,13 +43,13 @@ def dependencies(target: Target) -> Path:
     return layer(name, ingredients, lambda made: _fetch(target, made))
 
 
-def test_packages(target: Target) -> Path:
+def packages_for_tests(target: Target) -> Path:
     """A folder `packages` with pytest and what the project's tests need beside the pedal. Nothing in it is compiled."""
     ingredients = ["test packages 1", target.python, *_TEST_PACKAGES, _CONSTRAINTS]
-    return layer(f"test-packages-{target.suite}", ingredients, _fetch_test_packages) / "packages"
+    return layer(f"test-packages-{target.suite}", ingredients, _fetch_packages_for_tests) / "packages"
 
 
-def _fetch_test_packages(made: Path) -> None:
+def _fetch_packages_for_tests(made: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     command([*pip, "install", "-c", _CONSTRAINTS, "--target", made / "packages", *_TEST_PACKAGES])
 

@@ -15,6 +15,9 @@ modprobe snd-aloop index=0 id=Loopback pcm_substreams=2 timer_source=hw:1,0,0
 
 # The header: 28 lines, pulled up as by the switches' resistors. gpiozero wants to know which Pi it is on.
 modprobe gpio-sim
+for other in /sys/bus/amba/drivers/pl061_gpio/*.pl061; do  # an emulated ARM machine's own lines: ours shall be the first
+  [ -e $other ] && echo ${other##*/} > /sys/bus/amba/drivers/pl061_gpio/unbind
+done
 pins=/sys/kernel/config/gpio-sim/header/bank0
 mkdir -p $pins
 echo 28 > $pins/num_lines

@@ -23,6 +23,7 @@ from appliance.render import RenderSettings, read_audio, render
 _PERIOD_FRAMES = 64
 _LEAD_FRAMES = card.RATE_HZ // 4
 _SEARCHED_FRAMES = 1024
+_DECAYED_S = 5.0  # what the filter against direct current remembers of the model before
 
 
 def main(model: str, seconds: float) -> None:
@@ -40,6 +41,7 @@ def main(model: str, seconds: float) -> None:
     wanted = page.get()["generation"]
     while status.read()["generation"] != wanted:
         time.sleep(0.1)
+    time.sleep(_DECAYED_S)
     guitar, _, _ = read_audio(paths.assets("models") / "demo-guitar.wav")
     played = np.rint(guitar[: int(seconds * card.RATE_HZ)] * 2.0**31).astype(np.int32)
     lead = np.zeros(_LEAD_FRAMES, np.int32)
