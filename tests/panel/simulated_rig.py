@@ -1,4 +1,4 @@
-"""A whole pedal in one thread and in played time: the real hands, panel and engine; lines simulated, or the kernel's."""
+"""A whole pedal in one thread and in played time: real hands, panel and engine; lines simulated, or of the kernel."""
 
 from __future__ import annotations
 
