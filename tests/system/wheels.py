@@ -44,14 +44,15 @@ def dependencies(target: Target) -> Path:
 
 
 def packages_for_tests(target: Target) -> Path:
-    """A folder `packages` with pytest and what the project's tests need beside the pedal. Nothing in it is compiled."""
-    ingredients = ["test packages 1", target.python, *_TEST_PACKAGES, _CONSTRAINTS]
-    return layer(f"test-packages-{target.suite}", ingredients, _fetch_packages_for_tests) / "packages"
+    """A folder `packages` with pytest and what the project's tests need beside the pedal."""
+    ingredients = ["test packages 2", target.arch, target.python, *_TEST_PACKAGES, _CONSTRAINTS]
+    name = f"test-packages-{target.suite}-{target.arch}"
+    return layer(name, ingredients, lambda made: _fetch_packages_for_tests(target, made)) / "packages"
 
 
-def _fetch_packages_for_tests(made: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    command([*pip, "install", "-c", _CONSTRAINTS, "--target", made / "packages", *_TEST_PACKAGES])
+def _fetch_packages_for_tests(target: Target, made: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "install", "-c", _CONSTRAINTS]
+    command([*pip, "--target", made / "packages", *_ready_made(target), *_TEST_PACKAGES])
 
 
 def _requirements() -> list[str]:
@@ -65,13 +66,17 @@ def _fetch(target: Target, made: Path) -> None:
     if target.arch == "amd64":
         command([*pip, "wheel", "-w", made, "-c", _CONSTRAINTS, *requirements])
         return
-    platforms = [word for name in _PLATFORMS for word in ("--platform", f"{name}_{target.machine}")]
     sources = [name for name in requirements if name.startswith("pyalsaaudio")]
     ready = [name for name in requirements if name not in sources]
-    only = ["--only-binary=:all:", "--python-version", target.python, *platforms]
-    command([*pip, "download", "-d", made, "-c", _CONSTRAINTS, *only, *ready])
+    command([*pip, "download", "-d", made, "-c", _CONSTRAINTS, *_ready_made(target), *ready])
     for source in sources:
         _cross_build(target, ["-c", _CONSTRAINTS, source], made, {})
+
+
+def _ready_made(target: Target) -> list[str]:
+    """pip's options for wheels of the emulated machine."""
+    platforms = [word for name in _PLATFORMS for word in ("--platform", f"{name}_{target.machine}")]
+    return ["--only-binary=:all:", "--python-version", target.python, *platforms]
 
 
 def _build_own(target: Target, made: Path) -> None:

@@ -1,0 +1,54 @@
+"""The hands' own tests (tests/panel), in the machine, on GPIO lines of the kernel instead of mock pins."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import MakeMachine, RecordFigure
+from tests.system.layers import command
+from tests.system.machine import Hardware
+from tests.system.target import Target
+from tests.system.wheels import REPOSITORY, packages_for_tests
+
+pytestmark = pytest.mark.timeout(3600)
+
+# What is about pots looks at a converter that is simulated here as there, bit by bit: slow, and nothing new.
+_POTS = ("pot", "pickup", "ends", "sweep", "converter", "bus", "morphs", "turn_to")
+_DISK_BYTES = 64 << 20
+
+
+@pytest.fixture(scope="module")
+def tests_disk(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This checkout's tests, and pytest."""
+    folder = tmp_path_factory.mktemp("tests")
+    content = folder / "content"
+    leave_out = shutil.ignore_patterns("__pycache__", "browser", "system")
+    shutil.copytree(REPOSITORY / "tests", content / "tests", ignore=leave_out)
+    shutil.copytree(packages_for_tests(target), content / "packages", ignore=leave_out)
+    shutil.copy(REPOSITORY / "pyproject.toml", content)
+    image = folder / "tests.ext4"
+    command(["mkfs.ext4", "-q", "-L", "tests", "-d", content, image, str(_DISK_BYTES >> 10) + "k"])
+    return image
+
+
+def test_the_hands_pass_their_own_tests_on_the_kernels_lines(
+    new_machine: MakeMachine, target: Target, tests_disk: Path, record_figure: RecordFigure
+) -> None:
+    machine = new_machine(Hardware(target, other_disks=[tests_disk]))
+    machine.start()
+    machine.wait_until("systemctl is-active appliance.target", timeout_s=120)
+    machine.run("systemctl stop appliance.target appliance-web.socket appliance-audio appliance-panel appliance-web")
+    machine.run("mkdir /tests && mount -o ro LABEL=tests /tests")
+    python = "LINES=gpio-sim PYTHONPATH=/tests/packages /opt/appliance/current/bin/python -B"
+    chosen = " and ".join(f"not {word}" for word in _POTS)
+    words = f"-m pytest -q -p no:cacheprovider tests/panel/test_gpio_sim.py tests/panel/test_hands.py -k '{chosen}'"
+    said = machine.run(f"cd /tests && {python} {words} 2>&1", timeout_s=1500, check=False).stdout
+    passed = re.search(r"(\d+) passed", said)
+    assert passed is not None, said
+    assert "failed" not in said, said
+    assert "skipped" not in said, said
+    record_figure("the hands' own tests on the kernel's GPIO lines", f"{passed.group(1)} passed")
