@@ -16,8 +16,8 @@ from tests.system.wheels import REPOSITORY, packages_for_tests
 
 pytestmark = pytest.mark.timeout(3600)
 
-# What is about pots looks at a converter that is simulated here as there, bit by bit; what is about the sound of presets
-# calculates most of the time. Both are slow here, and no line has a part in what is special to them.
+# What is about pots looks at a converter that is simulated here as there, bit by bit; what is about the sound of
+# presets calculates most of the time. Both are slow here, and no line has a part in what is special to them.
 _LEFT_OUT = ("pot", "pickup", "ends", "sweep", "converter", "bus", "morphs", "turn_to")
 _LEFT_OUT += ("next_preset", "binds", "walk", "confirms")
 _DISK_BYTES = 64 << 20
