@@ -48,7 +48,7 @@ def look(box: Box) -> Host:
         )
     if sys.version_info < _OLDEST_PYTHON:
         raise SystemRefused(f"this is Python {platform.python_version()}; 3.11 or newer is needed")
-    board = _text(box.root / "proc/device-tree/model").rstrip("\0\n")
+    board = text_of(box.root / "proc/device-tree/model").rstrip("\0\n")
     return Host(title, _RELEASES[version], board, _cores(box.root))
 
 
@@ -65,7 +65,7 @@ def systemd_runs(box: Box) -> bool:
 
 def _release(root: Path) -> dict[str, str]:
     found = {}
-    for line in _text(root / "etc/os-release").splitlines():
+    for line in text_of(root / "etc/os-release").splitlines():
         name, equals, value = line.partition("=")
         if equals:
             found[name.strip()] = " ".join(shlex.split(value))
@@ -74,11 +74,12 @@ def _release(root: Path) -> dict[str, str]:
 
 def _cores(root: Path) -> int:
     """Also those that are switched off or isolated. In a tree without /sys four, which every Pi since the 2 has."""
-    present = _text(root / "sys/devices/system/cpu/present").strip()
+    present = text_of(root / "sys/devices/system/cpu/present").strip()
     return int(present.rpartition("-")[2]) + 1 if present else 4
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What is in a file; "" where it can't be read."""
     try:
         return path.read_text(errors="replace")
     except OSError:

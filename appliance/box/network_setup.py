@@ -13,7 +13,7 @@ from functools import partial
 
 from appliance import storage
 from appliance.box import network_wishes
-from appliance.box.host import systemd_runs
+from appliance.box.host import systemd_runs, text_of
 from appliance.box.layout import Box
 from appliance.box.network_settings import check_country
 from appliance.box.record import Record
@@ -55,7 +55,7 @@ def undo(box: Box, record: Record) -> Pending:
 
 def country_of(box: Box) -> str | None:
     """The country that this system's radio goes by already: ours, or what raspi-config has set; None: nobody said."""
-    return _country_kept(box) or _found(_read(box, "boot/firmware/cmdline.txt"))
+    return _country_kept(box) or _found(text_of(box.root / "boot/firmware/cmdline.txt"))
 
 
 def is_ours(box: Box) -> bool:
@@ -105,7 +105,7 @@ def _call(box: Box, name: str) -> None:
     else:
         storage.save(box.root / _HOSTNAME, f"{name}\n".encode(), keep_previous=False)
         (box.root / _HOSTNAME).chmod(0o644)
-    lines = _read(box, _HOSTS).splitlines()
+    lines = text_of(box.root / _HOSTS).splitlines()
     own = [index for index, line in enumerate(lines) if line.split()[:1] == ["127.0.1.1"]]
     if own:  # sudo looks itself up there
         lines[own[0]] = f"127.0.1.1\t{name}"
@@ -136,20 +136,13 @@ def _forget_country(box: Box, record: Record) -> None:
 
 
 def _hostname(box: Box) -> str:
-    return _read(box, _HOSTNAME).strip()
+    return text_of(box.root / _HOSTNAME).strip()
 
 
 def _country_kept(box: Box) -> str | None:
-    return _found(_read(box, _RADIO))
+    return _found(text_of(box.root / _RADIO))
 
 
 def _found(text: str) -> str | None:
     match = _COUNTRY_OF_RADIO.search(text)
     return match[1] if match else None
-
-
-def _read(box: Box, place: str) -> str:
-    try:
-        return (box.root / place).read_text(errors="replace")
-    except OSError:
-        return ""

@@ -93,12 +93,12 @@ def _train(data: DataSet, size: str, budgets_s: Sequence[float], seed: int) -> l
     judged = _Judged(module.net, past, scale)
     sides = []
     for mark in watch.marks:
-        module.net.load_state_dict(
-            mark.weights
-        )  # its time ended within an epoch: is that better than the best whole one?
+        # Its time ended within an epoch: is that better than the best whole one?
+        module.net.load_state_dict(mark.weights)
         (said,) = trainer.validate(module, DataLoader(validating), verbose=False)
-        esr = min(float(said["ESR"]), mark.best_esr)
-        if esr == mark.best_esr:
+        esr = float(said["ESR"])
+        if mark.best and mark.best_esr <= esr:
+            esr = mark.best_esr
             module.net.load_state_dict(mark.best)
         sides.append(
             Side(

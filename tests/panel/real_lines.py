@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from appliance.panel.board import Board
 from appliance.panel.pins import open_board
 from appliance.panel.simulated import SimulatedBox
 from appliance.panel.wiring import Wiring
@@ -83,7 +84,7 @@ class BoxOnRealLines(SimulatedBox):
         self._lines = Lines()
         self._factory = pin_factory(self._lines)
         real = open_board(replace(self.wiring, pots={}), self._factory)
-        self.board = replace(real, converter=simulated.converter, close=lambda: self._close(real.close))
+        self.board = replace(real, converter=simulated.converter, close=lambda: self._close(real, simulated))
 
     def press(self, switch: str, down: bool) -> None:
         """Close or open a contact."""
@@ -113,7 +114,8 @@ class BoxOnRealLines(SimulatedBox):
             name: [round(16 * high[pin] / looks) / 16 for pin in led.pins] for name, led in self.wiring.leds.items()
         }
 
-    def _close(self, board: Any) -> None:
-        board()
+    def _close(self, *boards: Board) -> None:
+        for board in boards:
+            board.close()
         self._factory.close()
         self._lines.close()

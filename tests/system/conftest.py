@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -70,9 +71,20 @@ def _machines(target: Target, image: Path, folders: pytest.TempPathFactory) -> I
 def start_and_play(machine: Machine) -> Machine:
     """Switch it on and wait until frames move and the page answers."""
     machine.start()
+    await_playing(machine)
+    return machine
+
+
+def await_playing(machine: Machine) -> None:
+    """Wait until a machine that was just switched on plays and its page answers."""
     machine.python("status", 120, timeout_s=180)
     machine.wait_until("systemctl is-active appliance-panel appliance-web", timeout_s=120)
-    return machine
+
+
+def ask(machine: Machine, request: str = "", **fields: Any) -> dict[str, Any]:
+    """The pedal's state, or the answer to a request of the page."""
+    found: dict[str, Any] = machine.python("page", *([f"/api/{request}", json.dumps(fields)] if request else []))
+    return found
 
 
 @pytest.fixture(scope="session")

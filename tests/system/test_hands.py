@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
+from tests.system.conftest import ask
 from tests.system.machine import Machine
 
 pytestmark = pytest.mark.timeout(900)
@@ -48,12 +46,6 @@ def wired(machine: Machine) -> Machine:
     for name in ("First", "Second"):
         ask(machine, "preset_add", name=name)
     return machine
-
-
-def ask(machine: Machine, request: str = "", **fields: Any) -> dict[str, Any]:
-    """The state, or the answer to a request of the page."""
-    found: dict[str, Any] = machine.python("page", *([f"/api/{request}", json.dumps(fields)] if request else []))
-    return found
 
 
 def tap(machine: Machine, line: int) -> None:

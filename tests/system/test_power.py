@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import MakeMachine, start_and_play
+from tests.system.conftest import MakeMachine, ask, await_playing, start_and_play
 from tests.system.kernel import kernel
 from tests.system.machine import Hardware, Machine
 from tests.system.overlay import kernel_with_overlay
@@ -31,12 +31,6 @@ press = "bypass"
 [chord]
 "left+right" = "shutdown"
 """
-
-
-def ask(machine: Machine, request: str = "", **fields: Any) -> dict[str, Any]:
-    """The state, or the answer to a request of the page."""
-    found: dict[str, Any] = machine.python("page", *([f"/api/{request}", json.dumps(fields)] if request else []))
-    return found
 
 
 def pull(*lines: int, down: bool) -> str:
@@ -96,8 +90,7 @@ def test_a_switch_held_at_power_on_is_safe_mode_and_nothing_is_lost(wired: Machi
 
 def start_and_play_on(machine: Machine) -> dict[str, Any]:
     """The state of a machine that was just switched on, once it plays."""
-    machine.python("status", 120, timeout_s=180)
-    machine.wait_until("systemctl is-active appliance-panel appliance-web", timeout_s=120)
+    await_playing(machine)
     return ask(machine)
 
 
