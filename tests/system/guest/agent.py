@@ -71,7 +71,9 @@ def answer(line: bytes, to: BinaryIO) -> None:
     except Exception as error:
         found = {"error": f"{type(error).__name__}: {error}"}
     with _ANSWERING:
-        to.write(json.dumps({"id": request["id"], **found}).encode() + b"\n")
+        left = memoryview(json.dumps({"id": request["id"], **found}).encode() + b"\n")
+        while left:  # the port takes 32 KiB at once
+            left = left[to.write(left) :]
 
 
 def main() -> None:

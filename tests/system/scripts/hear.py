@@ -1,7 +1,8 @@
 """Play the demo guitar through the running pedal and compare with what `appliance render` makes of it.
 
-hear.py MODEL SECONDS: MODEL is a name in the library. Prints JSON: how many samples were compared, how many differ, how
-far the phase of the periods was.
+hear.py MODEL OTHER SECONDS: MODEL is a name in the library. OTHER is played before it, so that MODEL begins from its
+own rest: what it has played leaves it at another one, some last bits beside it. Prints JSON: how many samples were
+compared, how many differ, how far the phase of the periods was.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 import card
 import numpy as np
 import page
-import status
+from swaps import select
 
 from appliance import paths
 from appliance import render as rendering
@@ -23,24 +24,26 @@ from appliance.render import RenderSettings, read_audio, render
 _PERIOD_FRAMES = 64
 _LEAD_FRAMES = card.RATE_HZ // 4
 _SEARCHED_FRAMES = 1024
-_DECAYED_S = 5.0  # what the filter against direct current remembers of the model before
+# What the filter against direct current remembers of the model before, and of a model that comes to rest to and fro
+# between two neighbouring numbers.
+_DECAYED_S = 5.0
+_REST_FRAMES = card.RATE_HZ
 
 
-def main(model: str, seconds: float) -> None:
+def main(model: str, other: str, seconds: float) -> None:
     """See above."""
     # Levels are not matched on either side: the library rounds what it measured, and measuring takes minutes here.
     rendering.model_loudness_db = lambda _: -20.0
-    (identity,) = (item["id"] for item in page.get()["models"] if item["name"] == model)
+    before = page.get()
+    known = {item["name"]: item["id"] for item in before["models"]}
+    identity = known[model]
     (file,) = (paths.data_dir() / "models" / identity).glob("source.*")
     description = read_model(file)
-    before = page.get()
-    page.post("/api/select", model=identity)
     page.post("/api/select", cabinet=None)
     flat = {"gate_threshold_db": -120.0, "input_gain_db": 0.0, "level_db": 0.0, "normalise": False}
     page.post("/api/set", bass_db=0.0, middle_db=0.0, treble_db=0.0, bypass=False, mute=False, **flat)
-    wanted = page.get()["generation"]
-    while status.read()["generation"] != wanted:
-        time.sleep(0.1)
+    for chosen in (known[other], identity):
+        select(chosen)
     time.sleep(_DECAYED_S)
     guitar, _, _ = read_audio(paths.assets("models") / "demo-guitar.wav")
     played = np.rint(guitar[: int(seconds * card.RATE_HZ)] * 2.0**31).astype(np.int32)
@@ -54,7 +57,7 @@ def main(model: str, seconds: float) -> None:
 def compare(description, played, heard) -> dict[str, object]:  # type: ignore[no-untyped-def]
     """Where the sound begins among the periods is not known, and rounding depends on it: every place is tried."""
     for phase in range(_PERIOD_FRAMES):
-        lead = _LEAD_FRAMES // _PERIOD_FRAMES * _PERIOD_FRAMES + phase
+        lead = _REST_FRAMES + phase
         short = rendered(description, played[:_SEARCHED_FRAMES], lead)
         at = find(short, heard)
         if at is not None:
@@ -84,4 +87,4 @@ def find(wanted, heard) -> int | None:  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
