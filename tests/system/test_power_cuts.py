@@ -11,11 +11,13 @@ import random
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.system.conftest import MakeMachine, RecordFigure, start_and_play
 from tests.system.disk import ForgetfulDisk
+from tests.system.kernel import kernel
 from tests.system.layers import command
 from tests.system.machine import Hardware, Machine
 from tests.system.target import Target
@@ -29,12 +31,17 @@ pytestmark = pytest.mark.timeout(240 * (CUTS + 2))
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgetfulDisk]:
-    """A data partition, empty at first."""
+def disk(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForgetfulDisk]:
+    """A data partition with what a machine has after its first start."""
     folder = tmp_path_factory.mktemp("disk")
-    image = folder / "data.ext4"
-    command(["mkfs.ext4", "-q", "-L", "data", image, str(_DISK_BYTES >> 10) + "k"])
-    made = ForgetfulDisk(image, folder / "nbd.sock", SEED)
+    partition = folder / "data.ext4"
+    command(["mkfs.ext4", "-q", "-L", "data", partition, str(_DISK_BYTES >> 10) + "k"])
+    more = ["-drive", f"if=none,id=new,file={partition},format=raw", "-device", "virtio-blk-pci,drive=new"]
+    with Machine(image, kernel(target), folder / "machine", Hardware(target, more=more)) as first:
+        first.run("systemctl stop appliance.target appliance-web.socket appliance-audio appliance-panel appliance-web")
+        first.run("mount LABEL=data /mnt && cp -a /var/lib/appliance/. /mnt/ && umount /mnt")
+        first.shut_down()
+    made = ForgetfulDisk(partition, folder / "nbd.sock", SEED)
     yield made
     made.close()
 
