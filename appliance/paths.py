@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from appliance.errors import NotAllowed
+
 PACKAGE = Path(__file__).parent
 _BOX = Path("/opt/appliance")  # a package that lies here is an installed box's, and means its folders
 SETTINGS = "appliance.toml"
@@ -37,6 +39,18 @@ def data_dir() -> Path:
         return Path("/var/lib/appliance")
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "appliance"
+
+
+def own_data_dir() -> Path:
+    """The same, for who changes it while no panel runs. Raises NotAllowed where it is another user's: what we write
+    there would be out of that user's reach, root's most of all."""
+    folder = data_dir()
+    if folder.is_dir() and folder.stat().st_uid != os.geteuid():
+        raise NotAllowed(
+            f"what is in {folder} is the pedal's alone, and its panel does not run. Start it, then try again: "
+            "sudo systemctl start appliance-panel"
+        )
+    return folder
 
 
 def kept_dir() -> Path:

@@ -87,7 +87,7 @@ def _restored(file: Path, opened: Backup, replace: bool) -> str:
     try:
         client.request("state")
     except NotRunning:
-        data = paths.data_dir()
+        data = paths.own_data_dir()
         words = restores.restore(opened, Library(data), data, replace=replace)
         restore_journal.finish(data)
         return words

@@ -23,7 +23,7 @@ def import_file(path: Path) -> dict[str, Any]:
         reply = PanelClient().request("import", timeout_s=_TIMEOUT_S, path=str(path.resolve()))
     except NotRunning:
         # Nobody owns the library at the moment, so it can be opened here.
-        return Library(paths.data_dir()).import_file(path).to_state()
+        return Library(paths.own_data_dir()).import_file(path).to_state()
     if reply["status"] != Status.OK.value:
         raise BadModelFile(reply["message"])
     item: dict[str, Any] = reply["item"]
