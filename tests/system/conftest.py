@@ -48,10 +48,19 @@ def new_machine(target: Target, image: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def machine(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine that is on and plays, shared by the tests that leave it as it was: a start takes half a minute."""
+def shared(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """See `machine`."""
     for make in _machines(target, image, tmp_path_factory):
         yield start_and_play(make(Hardware(target)))
+
+
+@pytest.fixture(scope="module")
+def machine(shared: Machine) -> Iterator[Machine]:
+    """A machine that is on and plays, shared by the tests that leave it as it was: a start takes half a minute. Its
+    time stands still while others run, or it would take half of a processor from them."""
+    shared.resume()
+    yield shared
+    shared.pause()
 
 
 def _machines(target: Target, image: Path, folders: pytest.TempPathFactory) -> Iterator[MakeMachine]:

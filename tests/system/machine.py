@@ -71,6 +71,7 @@ class Machine:
         self._boots = 0
         self._has_scripts = False  # they are in memory: gone with the power
         self._asked = 0
+        self._is_paused = False
         folder.mkdir(parents=True, exist_ok=True)
         command(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image.resolve(), "-F", _format(image), self._disk])
 
@@ -158,6 +159,18 @@ class Machine:
         self.shut_down(by=by)
         self.start()
 
+    def pause(self) -> None:
+        """Let its time stand still; it can't be asked anything meanwhile."""
+        if not self._is_paused:
+            self.monitor("stop")
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Let its time go on."""
+        if self._is_paused:
+            self.monitor("cont")
+        self._is_paused = False
+
     def monitor(self, execute: str, **arguments: Any) -> Any:
         """A command to the emulator (QEMU Machine Protocol), as device_add; what it returned."""
         self._monitor.send({"execute": execute, "arguments": arguments})
@@ -168,7 +181,7 @@ class Machine:
     def report(self) -> str:
         """What to read after a failure: the console's end and the journal."""
         told = [f"--- console\n{self.console.read_text(errors='replace')[-4000:]}"]
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None and not self._is_paused:
             commands = ("systemctl --failed --no-pager", "journalctl -b --no-pager -o short-monotonic | tail -150")
             told += [f"--- {words}\n{self.run(words, check=False).stdout}" for words in commands]
         return "\n".join(told)
