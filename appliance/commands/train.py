@@ -20,6 +20,7 @@ from appliance.errors import BadRequest, NotInstalled
 if TYPE_CHECKING:
     from appliance.training.networks.sizes import NetworkConfig
     from appliance.training.session import Job, Outcome
+    from appliance.training.takes import DataSet
 
 _FILE = click.Path(path_type=Path)
 DEFAULT_MINUTES = 20.0
@@ -85,7 +86,7 @@ def train(
     if board is None:
         config_named(network or size or "small")  # a wrong name is told before minutes of reading
     data = load(recordings)
-    for note in data.notes + tuple(note for take in data.takes for note in take.notes):
+    for note in notes_in_words(data):
         click.echo(f"Note: {note}", err=True)
     job = Job(
         name=file_name(name or data.name),
@@ -237,3 +238,15 @@ def bench_train(
     if as_json:
         click.echo(json.dumps(results, indent=2))
     click.echo(f"({time.monotonic() - began:.0f} s)", err=True)
+
+
+def notes_in_words(data: DataSet) -> list[str]:
+    """What was found in the recordings, each thing once, with the takes that it is about where there are several."""
+    takes: dict[str, list[str]] = {}
+    for take in data.takes:
+        for note in take.notes:
+            takes.setdefault(note, []).append(take.name)
+    if len(data.takes) == 1:
+        return [*data.notes, *takes]
+    whose = {note: "all takes" if len(names) == len(data.takes) else ", ".join(names) for note, names in takes.items()}
+    return [*data.notes, *(f"{names}: {note}" for note, names in whose.items())]

@@ -6,18 +6,21 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
 
-from appliance.commands.train import file_name
+from appliance.commands.train import file_name, notes_in_words
 from appliance.commands.train import train as train_command
 from appliance.engine.engines import make_engine
 from appliance.errors import BadRequest, ExitCode, NotInstalled
 from appliance.formats.read import read_model
 from appliance.training.report.measures import esr
+from appliance.training.takes import DataSet, Take
 from tests.training.devices import RATE_HZ, data_set
 
 REPOSITORY = Path(__file__).parents[2]
@@ -109,6 +112,17 @@ def test_without_torch_it_says_what_to_install(recordings: tuple[Path, Path], mo
     assert isinstance(result.exception, NotInstalled)
     assert "pip install 'appliance[train]'" in str(result.exception)
     assert result.exception.exit_code is ExitCode.NOT_INSTALLED
+
+
+def test_a_note_is_told_once_with_the_takes_that_it_is_about() -> None:
+    def take(name: str, *notes: str) -> Take:
+        return Take(name, np.zeros(0, np.float32), np.zeros(0, np.float32), notes=notes)
+
+    turned, late = "Its polarity is turned.", "It is 2 frames later."
+    takes = (take("low", late, turned), take("middle", turned), take("high", turned))
+    data = DataSet("amp", 48_000, takes, (), ("The input hums.",))
+    assert notes_in_words(data) == ["The input hums.", f"low: {late}", f"all takes: {turned}"]
+    assert notes_in_words(replace(data, takes=takes[:1], notes=())) == [late, turned]
 
 
 def test_names_become_file_names() -> None:
