@@ -96,6 +96,9 @@ class _Opener:
     def encoder(self, pins: tuple[int, int]) -> Callable[[], int]:
         # Its edges come too fast for our looks, so here gpiozero counts them in its own thread.
         device = self._keep(gpiozero.RotaryEncoder(*pins, max_steps=0, pin_factory=self._pins))
+        # gpiozero leaves what it registered for edges behind; whoever claims the line next would wake it.
+        watched = (device.a.pin, device.b.pin)
+        self.closers += [functools.partial(setattr, pin, "when_changed", None) for pin in watched]
         return lambda: int(device.steps)
 
     def led(self, led: LedWiring, strip: Strip | None) -> Callable[[Colour], None]:
