@@ -90,6 +90,11 @@ def await_playing(machine: Machine) -> None:
     machine.wait_until("systemctl is-active appliance-panel appliance-web", timeout_s=120)
 
 
+def stop_the_pedal(machine: Machine) -> None:
+    """Stop all that plays, so that others may have its lines and files."""
+    machine.run("systemctl stop appliance.target appliance-web.socket appliance-audio appliance-panel appliance-web")
+
+
 def ask(machine: Machine, request: str = "", **fields: Any) -> dict[str, Any]:
     """The pedal's state, or the answer to a request of the page."""
     found: dict[str, Any] = machine.python("page", *([f"/api/{request}", json.dumps(fields)] if request else []))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import MakeMachine, RecordFigure
+from tests.system.conftest import MakeMachine, RecordFigure, stop_the_pedal
 from tests.system.layers import command
 from tests.system.machine import Hardware
 from tests.system.target import Target
@@ -41,7 +41,7 @@ def test_the_hands_pass_their_own_tests_on_the_kernels_lines(
     machine = new_machine(Hardware(target, other_disks=[tests_disk]))
     machine.start()
     machine.wait_until("systemctl is-active appliance.target", timeout_s=120)
-    machine.run("systemctl stop appliance.target appliance-web.socket appliance-audio appliance-panel appliance-web")
+    stop_the_pedal(machine)
     machine.run("mkdir /tests && mount -o ro LABEL=tests /tests")
     files = " ".join(f"/tests/tests/panel/{name}.py" for name in _FILES)
     python = "LINES=gpio-sim PYTHONPATH=/tests:/tests/packages /opt/appliance/current/bin/python -B"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import MakeMachine, RecordFigure, start_and_play
+from tests.system.conftest import MakeMachine, RecordFigure, start_and_play, stop_the_pedal
 from tests.system.disk import ForgetfulDisk
 from tests.system.kernel import kernel
 from tests.system.layers import command
@@ -39,7 +39,7 @@ def disk(target: Target, image: Path, tmp_path_factory: pytest.TempPathFactory) 
     command(["mkfs.ext4", "-q", "-L", "data", partition, str(_DISK_BYTES >> 10) + "k"])
     more = ["-drive", f"if=none,id=new,file={partition},format=raw", "-device", "virtio-blk-pci,drive=new"]
     with Machine(image, kernel(target), folder / "machine", Hardware(target, more=more)) as first:
-        first.run("systemctl stop appliance.target appliance-web.socket appliance-audio appliance-panel appliance-web")
+        stop_the_pedal(first)
         first.run("mount LABEL=data /mnt && cp -a /var/lib/appliance/. /mnt/ && umount /mnt")
         first.shut_down()
     made = ForgetfulDisk(partition, folder / "nbd.sock", SEED)
