@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from appliance.engine.onnx_engine import OnnxEngine
 from appliance.engine.packing import pack_model
 from appliance.engine.reference import ReferenceEngine
 from appliance.errors import UnsupportedModel
-from appliance.formats.description import Act, Activation, Cell, Description, Gating
+from appliance.formats.description import Act, Activation, Cell, Description, Gating, Recurrent
 from appliance.formats.read import read_model
 from tests import models
 
@@ -71,6 +72,30 @@ def test_every_width_of_recurrent_net_agrees_with_the_reference(cell: Cell, hidd
     knobs = knobs_for(description, len(audio), rng)
     expected = ReferenceEngine(description).process(audio, knobs)
     assert np.abs(NativeEngine(description).process(audio, knobs) - expected).max() <= FULL_SCALE_TOLERANCE
+
+
+@pytest.mark.parametrize("cell", Cell)
+@pytest.mark.parametrize(
+    ("layers", "hidden"),
+    [(2, 4), (2, 8), (3, 8), (2, 12), (2, 16), (4, 4), (4, 8), (2, 7), (3, 16), (2, 40)],
+)
+def test_layers_of_recurrent_nets_agree_with_the_reference_in_any_blocks(cell: Cell, layers: int, hidden: int) -> None:
+    rng = np.random.default_rng(100 * layers + hidden)
+    description = models.random_recurrent(rng, cell=cell, hidden=hidden, layers=layers, skip=True, knobs=1)
+    audio = models.guitarish(rng, 400)
+    knobs = rng.uniform(0, 1, (1, len(audio))).astype(np.float32)
+    expected = ReferenceEngine(description).process(audio, knobs)
+    engine = NativeEngine(description)
+    whole = engine.process(audio, knobs)
+    assert np.abs(whole - expected).max() <= FULL_SCALE_TOLERANCE
+    for sizes in ([1], [2], [3, 1], [layers], [64, 5], [37]):
+        engine.reset()
+        made, start = [], 0
+        while start < len(audio):
+            size = sizes[len(made) % len(sizes)]
+            made.append(engine.process(audio[start : start + size], _cut(knobs, start, size)))
+            start += size
+        np.testing.assert_array_equal(np.concatenate(made), whole)
 
 
 @pytest.mark.parametrize("family", models.FAMILIES)
@@ -164,6 +189,38 @@ def test_tanh_is_exact_to_5e_7() -> None:
     scale = description.architecture.head_scale  # type: ignore[union-attr]
     made = NativeEngine(description).process(x).astype(np.float64) / scale
     assert np.abs(made - np.tanh(x.astype(np.float64))).max() <= 5e-7
+
+
+@pytest.mark.parametrize("hidden", [8, 16, 24, 40, 9])
+def test_gates_are_exact_to_5e_7(hidden: int) -> None:
+    # Only the first unit is heard. Gates that stand wide open or shut leave what it gives to the gate that is not.
+    x = np.linspace(-24, 24, 200_001).astype(np.float32)
+    exact = x.astype(np.float64)
+    made = NativeEngine(_one_unit(hidden, forget=30.0, candidate=30.0, output=None)).process(x)
+    # The cell grows by one a frame: after twenty its tanh is one.
+    assert np.abs(made - 1 / (1 + np.exp(-exact)))[20:].max() <= 5e-7
+    made = NativeEngine(_one_unit(hidden, forget=-30.0, candidate=None, output=30.0)).process(x)
+    assert np.abs(made - np.tanh(np.tanh(exact))).max() <= 7e-7
+    still = NativeEngine(_one_unit(hidden, forget=-30.0, candidate=None, output=30.0)).process(np.zeros(9, np.float32))
+    assert np.abs(still).max() <= 1e-8
+
+
+def _one_unit(hidden: int, *, forget: float, candidate: float | None, output: float | None) -> Description:
+    """An LSTM whose gates i, f, g, o are constants of the first unit; None: the input."""
+    description = models.random_recurrent(np.random.default_rng(0), hidden=hidden)
+    net = description.architecture
+    assert isinstance(net, Recurrent)
+    (layer,) = net.layers
+    for weights in (layer.weight_ih, layer.weight_hh, layer.bias_ih, layer.bias_hh, layer.h0, layer.c0):
+        weights[:] = 0
+    for gate, value in enumerate((30.0, forget, candidate, output)):
+        if value is None:
+            layer.weight_ih[gate * hidden] = 1
+        else:
+            layer.bias_ih[gate * hidden] = value
+    head = np.zeros(hidden, np.float32)
+    head[0] = 1
+    return replace(description, architecture=replace(net, head_weight=head, head_bias=0.0))
 
 
 @pytest.mark.parametrize("cut", [0, 3, 20, 200])

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "activations.hpp"
+#include "scaled_tanh.hpp"
 
 namespace appliance {
 
@@ -19,20 +19,6 @@ void append(std::vector<Vec>& to, const float* values, int rows, int step, Scale
   to.resize(first + vectors_of(rows), Vec{});
   for (int row = 0; row < rows; ++row)
     to[first + row / kLanes][row % kLanes] = values[static_cast<ptrdiff_t>(row) * step] * scale(row);
-}
-
-// tanh with its polynomials evaluated in pairs (Estrin): a step of the network waits for it, so the shorter chain of
-// additions counts, not their number. The same fit as tanh_exact.
-APPLIANCE_INLINE Vec tanh_quick(Vec x) {
-  x = clamped(x, 7.95f);
-  const Vec u = x * x;
-  const Vec u2 = u * u;
-  const Vec q = (u * 2.366913571e-04f + 2.401184972e-02f) * u2 + (u * 4.630882544e-01f + 1.0f);
-  const Vec p01 = u * 1.297552580e-01f + 9.999999182e-01f;
-  const Vec p23 = u * 9.846382800e-06f + 2.982026332e-03f;
-  const Vec p45 = u * 2.331997579e-11f - 1.461834798e-08f;
-  const Vec p = (p45 * u2 + p23) * u2 + p01;
-  return quotient(x * p, q);
 }
 
 template <int shift, int... lane>
@@ -62,49 +48,52 @@ constexpr bool needs_groups(int count) {
   return count > (kLanes == 4 ? 16 : kGroupMost);
 }
 
+// acc[First … First + Size - 1] += Σ columns[column][Count] · values[column].
+template <int First, int Size, int Count>
+APPLIANCE_INLINE void add_group(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
+  constexpr int Chains = Size >= kChainsWanted ? 1 : Size >= 3 ? 2 : 4;
+  // GCC unrolls no loop of more than 16 rounds by itself, and leaves what it indexes in memory.
+  Vec sums[Chains][Size] = {};
+#pragma GCC unroll 32
+  for (int i = 0; i < Size; ++i) sums[0][i] = acc[First + i];
+  const Vec* part = columns + First;
+  int column = 0;
+  for (; column + Chains <= count; column += Chains, part += Chains * Count)
+#pragma GCC unroll 4
+    for (int chain = 0; chain < Chains; ++chain)
+#pragma GCC unroll 32
+      for (int i = 0; i < Size; ++i) sums[chain][i] += part[chain * Count + i] * values[column + chain];
+  if constexpr (Chains > 1)
+    for (; column < count; ++column, part += Count)
+      for (int i = 0; i < Size; ++i) sums[0][i] += part[i] * values[column];
+#pragma GCC unroll 32
+  for (int i = 0; i < Size; ++i) {
+    if constexpr (Chains == 4)
+      acc[First + i] = (sums[0][i] + sums[1][i]) + (sums[2][i] + sums[3][i]);
+    else if constexpr (Chains == 2)
+      acc[First + i] = sums[0][i] + sums[1][i];
+    else
+      acc[First + i] = sums[0][i];
+  }
+}
+
 template <int First, int Count>
 APPLIANCE_INLINE void add_in_groups(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
   constexpr int Groups = (Count + kGroupMost - 1) / kGroupMost;
   constexpr int Even = (Count + Groups - 1) / Groups;
   constexpr int Size = Count - First < Even ? Count - First : Even;
-  Vec sums[Size];  // GCC unrolls no loop of more than 16 rounds by itself, and leaves what it indexes in memory
-#pragma GCC unroll 32
-  for (int i = 0; i < Size; ++i) sums[i] = acc[First + i];
-  const Vec* part = columns + First;
-  for (int column = 0; column < count; ++column, part += Count)
-#pragma GCC unroll 32
-    for (int i = 0; i < Size; ++i) sums[i] += part[i] * values[column];
-#pragma GCC unroll 32
-  for (int i = 0; i < Size; ++i) acc[First + i] = sums[i];
+  add_group<First, Size>(acc, columns, values, count);
   if constexpr (First + Size < Count) add_in_groups<First + Size>(acc, columns, values, count);
 }
 
-template <int Count>
+// The first `Early` of them before the others, so that what waits for them can go on.
+template <int Count, int Early = Count>
 APPLIANCE_INLINE void add_columns(Vec (&acc)[Count], const Vec* columns, const float* values, int count) {
-  constexpr int Chains = Count >= kChainsWanted ? 1 : Count >= 4 ? 2 : 4;
   if constexpr (needs_groups(Count)) {
     add_in_groups<0>(acc, columns, values, count);
-  } else if constexpr (Chains == 1) {
-    for (int column = 0; column < count; ++column, columns += Count)
-#pragma GCC unroll 32
-      for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
   } else {
-    Vec side[Chains][Count] = {};  // the first chain is acc itself
-    int column = 0;
-    for (; column + Chains <= count; column += Chains, columns += Chains * Count)
-#pragma GCC unroll 4
-      for (int chain = 0; chain < Chains; ++chain)
-#pragma GCC unroll 8
-        for (int i = 0; i < Count; ++i)
-          (chain == 0 ? acc[i] : side[chain][i]) += columns[chain * Count + i] * values[column + chain];
-    for (; column < count; ++column, columns += Count)
-      for (int i = 0; i < Count; ++i) acc[i] += columns[i] * values[column];
-    for (int i = 0; i < Count; ++i) {
-      if constexpr (Chains == 4)
-        acc[i] = (acc[i] + side[1][i]) + (side[2][i] + side[3][i]);
-      else
-        acc[i] += side[1][i];
-    }
+    add_group<0, Early>(acc, columns, values, count);
+    if constexpr (Early < Count) add_group<Early, Count - Early>(acc, columns, values, count);
   }
 }
 
@@ -127,13 +116,22 @@ constexpr int first_use(int i) {
   return first;
 }
 
+// A narrow layer waits for its gates; a wide one has the gates of other units to do meanwhile.
+template <int H>
+APPLIANCE_INLINE Vec gate_of(Vec x, Vec gain, Vec offset) {
+  if constexpr (vectors_of(H) == 1)
+    return scaled_tanh_soon(x, gain, offset);
+  else
+    return scaled_tanh(x, gain, offset);
+}
+
 // Gates of the first units first: their columns of the next frame can then begin while the others are still at work.
 template <int H, int j, int... gate>
 APPLIANCE_INLINE void activate_for(Vec (&gates)[vectors_of(4 * H)], const PackedRecurrent& layer,
                                    std::integer_sequence<int, gate...>) {
   const auto one = [&](auto which) {
     constexpr int i = decltype(which)::value;
-    if constexpr (first_use<H>(i) == j) gates[i] = tanh_quick(gates[i]) * layer.gain[i] + layer.offset[i];
+    if constexpr (first_use<H>(i) == j) gates[i] = gate_of<H>(gates[i], layer.gain[i], layer.offset[i]);
   };
   (one(std::integral_constant<int, gate>{}), ...);
 }
@@ -146,7 +144,7 @@ APPLIANCE_INLINE void update_lstm(Vec (&gates)[vectors_of(4 * H)], const PackedR
     activate_for<H, j>(gates, layer, std::make_integer_sequence<int, vectors_of(4 * H)>{});
     const Vec cell = slice<H + j * kLanes>(gates) * c[j] + slice<j * kLanes>(gates) * slice<2 * H + j * kLanes>(gates);
     c[j] = cell;
-    h[j] = slice<3 * H + j * kLanes>(gates) * tanh_quick(cell);
+    h[j] = scaled_tanh_soon(cell, slice<3 * H + j * kLanes>(gates), Vec{});
   };
   (one(std::integral_constant<int, unit>{}), ...);
 }
@@ -157,7 +155,8 @@ APPLIANCE_INLINE void lstm_step(const PackedRecurrent& layer, Vec* h, Vec* c, co
   Vec acc[Count];
   for (int i = 0; i < Count; ++i) acc[i] = layer.bias[i];
   add_inputs(acc, layer, x);
-  add_columns<Count>(acc, layer.hidden_columns.data(), reinterpret_cast<const float*>(h), H);
+  add_columns<Count, vectors_of(H) == 1 ? vectors_of(3 * H) : Count>(acc, layer.hidden_columns.data(),
+                                                                     reinterpret_cast<const float*>(h), H);
   update_lstm<H>(acc, layer, h, c, std::make_integer_sequence<int, vectors_of(H)>{});
 }
 
@@ -168,7 +167,8 @@ APPLIANCE_INLINE void update_gru(const Vec (&gates)[vectors_of(3 * H)], const Ve
   const auto one = [&](auto which) {
     constexpr int j = decltype(which)::value;
     const Vec inner = slice<2 * H + j * kLanes>(recurrent) + hidden_bias[j];
-    const Vec candidate = tanh_quick(slice<2 * H + j * kLanes>(input) + slice<j * kLanes>(gates) * inner);
+    const Vec candidate =
+        scaled_tanh_soon(slice<2 * H + j * kLanes>(input) + slice<j * kLanes>(gates) * inner, splat(1.0f), Vec{});
     h[j] = candidate + slice<H + j * kLanes>(gates) * (h[j] - candidate);
   };
   (one(std::integral_constant<int, unit>{}), ...);
@@ -182,7 +182,7 @@ APPLIANCE_INLINE void gru_step(const PackedRecurrent& layer, Vec* h, const float
   add_inputs(input, layer, x);
   add_columns<Count>(recurrent, layer.hidden_columns.data(), reinterpret_cast<const float*>(h), H);
   Vec gates[Count];
-  for (int i = 0; i < vectors_of(2 * H); ++i) gates[i] = tanh_quick(input[i] + recurrent[i]) * 0.5f + 0.5f;
+  for (int i = 0; i < vectors_of(2 * H); ++i) gates[i] = gate_of<H>(input[i] + recurrent[i], splat(0.5f), splat(0.5f));
   for (int i = vectors_of(2 * H); i < Count; ++i) gates[i] = Vec{};
   update_gru<H>(gates, recurrent, input, layer.hidden_bias.data(), h, std::make_integer_sequence<int, vectors_of(H)>{});
 }
@@ -201,22 +201,23 @@ void fixed_block(const PackedRecurrent& layer, Vec* h, Vec* c, const float* x, i
 
 }  // namespace
 
-PackedRecurrent PackedRecurrent::pack(Cell cell, int hidden, int inputs, const std::vector<float>& weight_ih,
-                                      const std::vector<float>& weight_hh, const std::vector<float>& bias_ih,
-                                      const std::vector<float>& bias_hh) {
+PackedRecurrent PackedRecurrent::pack(Cell cell, const RecurrentWeights& weights) {
+  const int hidden = weights.hidden, inputs = weights.inputs;
   const int rows = gates_of(cell) * hidden;
   const auto is_tanh = [&](int row) { return row / hidden == 2; };
   // A sigmoid is half a tanh of half its argument: the inner half goes into the weights, exactly.
   const auto scale = [&](int row) { return is_tanh(row) ? 1.0f : 0.5f; };
   PackedRecurrent packed;
   packed.inputs = inputs;
-  for (int input = 0; input < inputs; ++input) append(packed.input_columns, &weight_ih[input], rows, inputs, scale);
-  for (int unit = 0; unit < hidden; ++unit) append(packed.hidden_columns, &weight_hh[unit], rows, hidden, scale);
-  std::vector<float> bias = bias_ih;
+  for (int input = 0; input < inputs; ++input)
+    append(packed.input_columns, &weights.weight_ih[input], rows, inputs, scale);
+  for (int unit = 0; unit < hidden; ++unit)
+    append(packed.hidden_columns, &weights.weight_hh[unit], rows, hidden, scale);
+  std::vector<float> bias = weights.bias_ih;
   const int added = cell == Cell::kLstm ? rows : 2 * hidden;
-  for (int row = 0; row < added; ++row) bias[row] += bias_hh[row];
+  for (int row = 0; row < added; ++row) bias[row] += weights.bias_hh[row];
   append(packed.bias, bias.data(), rows, 1, scale);
-  if (cell == Cell::kGru) append(packed.hidden_bias, &bias_hh[added], hidden, 1, [](int) { return 1.0f; });
+  if (cell == Cell::kGru) append(packed.hidden_bias, &weights.bias_hh[added], hidden, 1, [](int) { return 1.0f; });
   const std::vector<float> ones(rows, 1.0f);
   append(packed.gain, ones.data(), rows, 1, scale);
   append(packed.offset, ones.data(), rows, 1, [&](int row) { return is_tanh(row) ? 0.0f : 0.5f; });

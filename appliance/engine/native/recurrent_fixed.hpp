@@ -7,17 +7,12 @@
 
 #include <vector>
 
+#include "recurrent_weights.hpp"
 #include "simd.hpp"
 
 namespace appliance {
 
-enum class Cell : int { kLstm, kGru };
-
-constexpr int gates_of(Cell cell) {
-  return cell == Cell::kLstm ? 4 : 3;
-}
-
-// A layer's weights, packed. Gates i, f, g, o or r, z, n as in the file.
+// A layer's weights, packed.
 struct PackedRecurrent {
   int inputs = 0;
   std::vector<Vec> input_columns;   // [input][vector]
@@ -26,10 +21,7 @@ struct PackedRecurrent {
   std::vector<Vec> hidden_bias;     // [vector of a gate]: GRU's recurrent bias of n, inside the reset gate
   std::vector<Vec> gain, offset;    // [vector]: what makes the gate of tanh: tanh itself or a sigmoid
 
-  // weight_ih [gates·hidden][inputs], weight_hh [gates·hidden][hidden], biases [gates·hidden].
-  static PackedRecurrent pack(Cell cell, int hidden, int inputs, const std::vector<float>& weight_ih,
-                              const std::vector<float>& weight_hh, const std::vector<float>& bias_ih,
-                              const std::vector<float>& bias_hh);
+  static PackedRecurrent pack(Cell cell, const RecurrentWeights& weights);
 };
 
 // Runs a layer over a block. x: rows [frame][x_stride]; h and c: the state, in vectors of units (lanes behind the last

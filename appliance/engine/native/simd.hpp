@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -127,6 +128,22 @@ APPLIANCE_INLINE Vec delayed(Vec before, Vec now, int frames) {
   return load(both + kLanes - frames);
 }
 #endif
+template <int width, int... lane>
+APPLIANCE_INLINE Vec folded(Vec a, Vec b, std::integer_sequence<int, lane...>) {
+  return __builtin_shufflevector(a, b, (lane / width * 2 * width + lane % width)...) +
+         __builtin_shufflevector(a, b, (lane / width * 2 * width + lane % width + width)...);
+}
+
+// Lane i: the sum of row i. Halves of vectors are added to halves, rows side by side, until each row is one lane.
+template <int rows = kLanes>
+APPLIANCE_INLINE Vec sums(const Vec* row) {
+  if constexpr (rows == 1)
+    return *row;
+  else
+    return folded<kLanes / rows>(sums<rows / 2>(row), sums<rows / 2>(row + rows / 2),
+                                 std::make_integer_sequence<int, kLanes>{});
+}
+
 APPLIANCE_INLINE float sum(Vec value) {
   float total = 0.0f;
   for (int lane = 0; lane < kLanes; ++lane) total += value[lane];
