@@ -318,6 +318,7 @@ FAMILIES: dict[str, Callable[[Rng], Description]] = {
         rng, condition=random_linear(rng).architecture
     ),
     "lstm 1×8": random_recurrent,
+    "lstm 2×8": lambda rng: random_recurrent(rng, layers=2),
     "lstm 2×5, skip, one knob": lambda rng: random_recurrent(rng, hidden=5, layers=2, skip=True, knobs=1),
     "lstm 1×16, two knobs": lambda rng: random_recurrent(rng, hidden=16, knobs=2),
     "gru 1×8": lambda rng: random_recurrent(rng, cell=Cell.GRU),

@@ -19,6 +19,7 @@ from typing import Any
 from appliance.formats.description import (
     Act,
     Architecture,
+    Cell,
     ConvNet,
     Description,
     Gating,
@@ -63,6 +64,7 @@ BOARDS = (
 _FIXED_CHANNELS = frozenset({2, 3, 4, 6, 8, 12, 16})
 _FIXED_ACTIVATIONS = frozenset({Act.TANH, Act.LEAKY_RELU})
 _FIXED_HIDDEN = frozenset({8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 64, 80})  # native/recurrent_fixed.cpp
+_MOST_SIDE_BY_SIDE = 16  # units of LSTM layers that are played as one, native/recurrent.cpp
 _EXACT = frozenset({Act.TANH, Act.SIGMOID, Act.SILU})  # a rational and a division; the others are a few instructions
 _LANES = 4
 
@@ -163,16 +165,18 @@ def _wavenet_features(network: WaveNet) -> Iterable[dict[str, float]]:
 
 
 def _recurrent_features(network: Recurrent) -> Iterable[dict[str, float]]:
-    for layer in network.layers:
-        gates = layer.weight_hh.shape[0] // layer.weight_hh.shape[1]
-        columns = layer.weight_hh.shape[1] + layer.weight_ih.shape[1]
-        hidden = layer.weight_hh.shape[1]
+    layers = [(layer.weight_hh.shape[1], layer.weight_ih.shape[1]) for layer in network.layers]
+    together = sum(hidden for hidden, _ in layers)
+    if network.cell is Cell.LSTM and together <= _MOST_SIDE_BY_SIDE and together in _FIXED_HIDDEN:
+        layers = [(together, layers[0][1])]
+    for hidden, inputs in layers:
+        gates = 4 if network.cell is Cell.LSTM else 3
         path = "gate " if hidden in _FIXED_HIDDEN else "general gate "
         units = hidden if hidden in _FIXED_HIDDEN else _LANES * math.ceil(hidden / _LANES)
         # An LSTM has five exact activations a unit, a GRU three; each step waits for the one before.
         activations = 5 if gates == 4 else 3
         yield {
-            f"{path}multiply-adds": float(gates * units * columns),
+            f"{path}multiply-adds": float(gates * units * (hidden + inputs)),
             f"{path}activations": float(activations * units),
             f"{'LSTM' if gates == 4 else 'GRU'} steps": 1.0,
         }
