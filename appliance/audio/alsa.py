@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import select
 from collections.abc import Callable
 from typing import Any, cast
@@ -21,6 +22,11 @@ from appliance.audio.ports import DeviceBusy, Side
 
 _TYPES = {Side.CAPTURE: alsaaudio.PCM_CAPTURE, Side.PLAYBACK: alsaaudio.PCM_PLAYBACK}
 _FORMATS = {name: getattr(alsaaudio, f"PCM_FORMAT_{name}") for name in FORMAT_PREFERENCE}
+
+# libasound writes a line of its own to stderr for whatever it meets, every two seconds for a card that is away. The
+# same comes as an exception, and is told in words once. Its messages go to a function that does nothing with them: one
+# of C, which the loop can call without the interpreter.
+ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p))
 
 # Sound servers of a PC, worth a line when ALSA offers them: they work, but add latency of their own.
 _SERVERS = {

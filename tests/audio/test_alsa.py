@@ -110,9 +110,12 @@ def _signed(sample: bytes, bits: int) -> int:
     return value - (1 << bits) if value >> bits - 1 else value
 
 
-def test_an_absent_device_is_named() -> None:
+def test_an_absent_device_is_named_and_nothing_else_is_written(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(DeviceGone, match=r"no_such_card \(playback\): .*`appliance devices` lists"):
         open_card(CardSettings("no_such_card", "no_such_card")).open()
+    with pytest.raises(DeviceGone, match=r"hw:Nothing \(playback\): No such device"):
+        open_card(CardSettings("hw:Nothing", "hw:Nothing")).open()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_alsa_negotiated_is_described() -> None:
