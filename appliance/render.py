@@ -121,10 +121,12 @@ def patch_for(
     generation: int = 1,
     *,
     oversample: int = 1,
+    normalise: bool = True,
     is_outside: bool = False,
 ) -> bytes:
     """The patch that plays a model, with a cabinet from a file, at a rate. May block (measures loudness).
 
+    normalise: False leaves the loudness unmeasured, for whoever plays it as it is.
     is_outside: the patch carries all but the model itself, which `Pedal.load_patch` is given as well.
     Raises UnsupportedModel when the model is to be in the patch and only ONNX Runtime plays it.
     """
@@ -138,7 +140,7 @@ def patch_for(
         sample_rate_hz=rate_hz,
         model_blob=model_blob,
         cabinet=impulse,
-        normalise_gain_db=normalise_gain_db(model_loudness_db(description)),
+        normalise_gain_db=normalise_gain_db(model_loudness_db(description)) if normalise else 0.0,
         oversample=oversample,
         knob_count=len(description.knobs),
     )
@@ -167,12 +169,15 @@ def render(
     pedal = Pedal(rate_hz, settings.block_frames)
     pedal.set_controls(bytes(controls_payload(settings, values)))
     if settings.engine == "native":
-        pedal.load_patch(patch_for(description, settings.cabinet, rate_hz, oversample=settings.oversample))
+        patch = patch_for(
+            description, settings.cabinet, rate_hz, oversample=settings.oversample, normalise=settings.normalise
+        )
+        pedal.load_patch(patch)
         late_frames = pedal.latency_frames
     else:
         engine = make_engine(settings.engine, description)
         frames = receptive_field_frames(description.architecture) or RECURRENT_SETTLE_FRAMES
-        own_patch = patch_for(description, settings.cabinet, rate_hz, is_outside=True)
+        own_patch = patch_for(description, settings.cabinet, rate_hz, normalise=settings.normalise, is_outside=True)
         pedal.load_patch(own_patch, engine.process, frames)
         late_frames = engine.latency_frames
     # What the sound is late by is played on, and taken off the front.

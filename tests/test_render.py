@@ -89,6 +89,17 @@ def test_normalised_models_are_equally_loud_and_others_are_not() -> None:
         assert 20 * np.log10(np.std(quiet) / np.std(loud)) == pytest.approx(expected_db, abs=0.1)
 
 
+def test_loudness_is_measured_only_where_it_is_wanted(
+    description: Description, guitar: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Description] = []
+    monkeypatch.setattr("appliance.render.model_loudness_db", lambda model: measured.append(model) or -20.0)
+    render(description, guitar[:256], RATE_HZ, RenderSettings(normalise=False))
+    assert not measured
+    render(description, guitar[:256], RATE_HZ, RenderSettings(normalise=True))
+    assert measured == [description]
+
+
 def test_knobs_by_name_default_and_range() -> None:
     knobs = (Knob("Gain", 0, 1, 0.25), Knob("Tone", 0, 10, 5))
     description = models.random_recurrent(np.random.default_rng(0), knobs=2)

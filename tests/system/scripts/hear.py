@@ -17,7 +17,6 @@ import page
 from swaps import select
 
 from appliance import paths
-from appliance import render as rendering
 from appliance.formats.read import read_model
 from appliance.render import RenderSettings, read_audio, render
 
@@ -32,14 +31,13 @@ _REST_FRAMES = card.RATE_HZ
 
 def main(model: str, other: str, seconds: float) -> None:
     """See above."""
-    # Levels are not matched on either side: the library rounds what it measured, and measuring takes minutes here.
-    rendering.model_loudness_db = lambda _: -20.0
     before = page.get()
     known = {item["name"]: item["id"] for item in before["models"]}
     identity = known[model]
     (file,) = (paths.data_dir() / "models" / identity).glob("source.*")
     description = read_model(file)
     page.post("/api/select", cabinet=None)
+    # Levels are not matched on either side: the library rounds what it measured, and measuring takes minutes here.
     flat = {"gate_threshold_db": -120.0, "input_gain_db": 0.0, "level_db": 0.0, "normalise": False}
     page.post("/api/set", bass_db=0.0, middle_db=0.0, treble_db=0.0, bypass=False, mute=False, **flat)
     for chosen in (known[other], identity):
