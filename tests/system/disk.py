@@ -39,15 +39,29 @@ class ForgetfulDisk:
         self._unflushed: dict[int, bytes] = {}  # block number → what was written to it
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
+        self._writes_left: int | None = None  # until the power goes
+        self._dead = threading.Event()  # the power is gone
+        self._alive = threading.Event()  # and is back: the machine that was there is not
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen(1)
         threading.Thread(target=self._serve, daemon=True).start()
 
+    def die_after(self, writes: int) -> threading.Event:
+        """The power goes with the so-manyth write from now: this one may be torn, nothing after it comes to the disk or
+        is answered. The event is set then; kill the machine, and call `cut`."""
+        with self._lock:
+            self._alive.clear()
+            self._writes_left = writes
+        return self._dead
+
     def cut(self) -> tuple[int, int]:
         """The power is gone: how many blocks had not been flushed, and how many of them are lost. Call it when the
         machine has been killed."""
         with self._lock:
+            self._writes_left = None
+            self._dead.clear()
+            self._alive.set()
             lost = [block for block in self._unflushed if self._chance.random() < 0.5]
             waiting = len(self._unflushed)
             for block in lost:
@@ -106,8 +120,12 @@ class ForgetfulDisk:
                     found = self._read(offset, length)
                 elif kind == _WRITE:
                     self._write(offset, data)
-                if kind == _FLUSH or flags & _FUA:
+                    self._count_down()
+                if not self._dead.is_set() and (kind == _FLUSH or flags & _FUA):
                     self._flush()
+            if self._dead.is_set():
+                self._alive.wait()
+                return  # what that machine had sent besides never came
             if kind == _DISCONNECT:
                 return
             client.sendall(struct.pack(">IIQ", _SIMPLE_REPLY_MAGIC, 0, handle) + found)
@@ -129,6 +147,13 @@ class ForgetfulDisk:
         for block in range(first, last + 1):
             start = (block - first) * BLOCK_BYTES
             self._unflushed[block] = bytes(whole[start : start + BLOCK_BYTES])
+
+    def _count_down(self) -> None:
+        if self._writes_left is None:
+            return
+        self._writes_left -= 1
+        if self._writes_left == 0:
+            self._dead.set()
 
     def _flush(self) -> None:
         for block, data in self._unflushed.items():

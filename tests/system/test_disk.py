@@ -70,3 +70,21 @@ def test_the_next_machine_finds_what_survived(disk: ForgetfulDisk, image: Path) 
     disk.cut()
     write_and_die(disk, f"read -P 7 0 {4 * BLOCK_BYTES}")
     assert image.read_bytes()[:4] == b"\7" * 4
+
+
+def test_the_power_goes_with_a_write_and_nothing_comes_after_it(disk: ForgetfulDisk, image: Path) -> None:
+    gone = disk.die_after(2)
+    writes = [f"write -P {number} {number * BLOCK_BYTES} {BLOCK_BYTES}" for number in (1, 2, 3)]
+    words = ["qemu-io", "-t", "writeback", "-f", "raw", f"nbd+unix:///?socket={disk.path}"]
+    process = subprocess.Popen([*words, *(word for write in writes for word in ("-c", write)), "-c", "flush"])
+    assert gone.wait(20)
+    time.sleep(0.2)
+    process.kill()
+    process.wait()
+    waiting, lost = disk.cut()
+    assert waiting == 2
+    data = image.read_bytes()
+    assert sum(block in data for block in (b"\1" * BLOCK_BYTES, b"\2" * BLOCK_BYTES)) == 2 - lost
+    assert b"\3" not in data
+    write_and_die(disk, f"write -P 4 0 {BLOCK_BYTES}", "flush")
+    assert image.read_bytes()[:BLOCK_BYTES] == b"\4" * BLOCK_BYTES
