@@ -22,7 +22,9 @@ from appliance.engine.native_engine import NativeEngine
 from appliance.formats.description import Description, multiply_adds_per_sample
 from appliance.formats.foreign_graph import ForeignGraph
 
-_BLOCKS_PER_TURN = 20
+# Sound that an engine plays at a turn: long enough that it finds its own past in the caches again, as the one model of
+# a pedal does, and not the other engine's.
+_TURN_FRAMES = 4800
 _WARM_UP_BLOCKS = 20
 
 
@@ -115,16 +117,16 @@ def _plucks(frames: int) -> Float32:
 
 def _timer(engine: str, description: Description, audio: Float32) -> Callable[[], list[float]]:
     made = make_engine(engine, description)
+    blocks = -(-_TURN_FRAMES // len(audio))
     if isinstance(made, NativeEngine):
         native = made
         native.time_blocks(audio, _WARM_UP_BLOCKS)
-        return lambda: [float(ns) for ns in native.time_blocks(audio, _BLOCKS_PER_TURN)]
+        return lambda: [float(ns) for ns in native.time_blocks(audio, blocks)]
     knobs = np.full(made.knob_count, 0.5, np.float32) if made.knob_count else None
-    blocks = _BLOCKS_PER_TURN if engine == "onnx" else 1
 
     def turn() -> list[float]:
         taken = []
-        for _ in range(blocks):
+        for _ in range(blocks if engine == "onnx" else 1):
             start = time.perf_counter_ns()
             made.process(audio, knobs)
             taken.append(float(time.perf_counter_ns() - start))
