@@ -23,10 +23,9 @@ from appliance.audio.ports import DeviceBusy, Side
 _TYPES = {Side.CAPTURE: alsaaudio.PCM_CAPTURE, Side.PLAYBACK: alsaaudio.PCM_PLAYBACK}
 _FORMATS = {name: getattr(alsaaudio, f"PCM_FORMAT_{name}") for name in FORMAT_PREFERENCE}
 
-# libasound writes a line of its own to stderr for whatever it meets, every two seconds for a card that is away. The
-# same comes as an exception, and is told in words once. Its messages go to a function that does nothing with them: one
-# of C, which the loop can call without the interpreter.
-ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p))
+_LIBASOUND = ctypes.CDLL("libasound.so.2")
+# A function of C that does nothing with what it is told, which the loop can call without the interpreter.
+_NOBODY = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p)
 
 # Sound servers of a PC, worth a line when ALSA offers them: they work, but add latency of their own.
 _SERVERS = {
@@ -46,16 +45,22 @@ class AlsaBackend:
         self, side: Side, device: str, sample_format: str, channels: int, rate_hz: int, period_frames: int, periods: int
     ) -> Pcm:
         """See `card.Backend.open`. Non-blocking, also because a blocking open waits for a card in use."""
-        pcm = alsaaudio.PCM(
-            type=_TYPES[side],
-            mode=alsaaudio.PCM_NONBLOCK,
-            device=device,
-            rate=rate_hz,
-            channels=channels,
-            format=_FORMATS[sample_format],
-            periodsize=period_frames,
-            periods=periods,
-        )
+        try:
+            pcm = alsaaudio.PCM(
+                type=_TYPES[side],
+                mode=alsaaudio.PCM_NONBLOCK,
+                device=device,
+                rate=rate_hz,
+                channels=channels,
+                format=_FORMATS[sample_format],
+                periodsize=period_frames,
+                periods=periods,
+            )
+        except alsaaudio.ALSAAudioError:
+            # libasound writes to stderr what it met: of use once, and not every two seconds while a card is away.
+            _LIBASOUND.snd_lib_error_set_handler(_NOBODY)
+            raise
+        _LIBASOUND.snd_lib_error_set_handler(None)
         return cast(Pcm, pcm)
 
     def waiter(self, pcm: Pcm) -> Callable[[int], PollEvents]:

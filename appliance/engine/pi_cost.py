@@ -127,13 +127,13 @@ def as_words(told: dict[str, Any]) -> str:
     return f"{_percent(told['share'])} % of a core ({low} to {high} %), {plays}"
 
 
-def features(architecture: Architecture) -> dict[str, float] | None:
+def features(architecture: Architecture, sample_rate_hz: int = PLAYING_RATE_HZ) -> dict[str, float] | None:
     """What the fitted weights multiply, per sample; the sum of the products is cycles. Names as in pi_cost.json. None
-    for a kind of network that nothing was counted of."""
+    for a kind of network that nothing was counted of. sample_rate_hz: the model's own."""
     if isinstance(architecture, WaveNet):
         return _sum(_wavenet_features(architecture))
     if isinstance(architecture, Recurrent):
-        return _sum(_recurrent_features(architecture))
+        return _sum(_recurrent_features(architecture, sample_rate_hz == PLAYING_RATE_HZ))
     if isinstance(architecture, ConvNet):
         blocks = architecture.blocks
         return _sum(
@@ -164,10 +164,10 @@ def _wavenet_features(network: WaveNet) -> Iterable[dict[str, float]]:
                 yield _activations(layer.gate.kind, values, path)
 
 
-def _recurrent_features(network: Recurrent) -> Iterable[dict[str, float]]:
+def _recurrent_features(network: Recurrent, at_own_rate: bool) -> Iterable[dict[str, float]]:
     layers = [(layer.weight_hh.shape[1], layer.weight_ih.shape[1]) for layer in network.layers]
     together = sum(hidden for hidden, _ in layers)
-    if network.cell is Cell.LSTM and together <= _MOST_SIDE_BY_SIDE and together in _FIXED_HIDDEN:
+    if at_own_rate and network.cell is Cell.LSTM and together <= _MOST_SIDE_BY_SIDE and together in _FIXED_HIDDEN:
         layers = [(together, layers[0][1])]
     for hidden, inputs in layers:
         gates = 4 if network.cell is Cell.LSTM else 3
@@ -208,7 +208,7 @@ def _sum(parts: Iterable[dict[str, float]]) -> dict[str, float]:
 
 def _cycles(description: Description, cpu: str) -> tuple[float, float, float | None] | None:
     """Cycles per sample, cycles per block, and the formula's relative error (None where the very shape was counted)."""
-    found = features(description.architecture)
+    found = features(description.architecture, description.sample_rate_hz)
     if found is None:
         return None
     table = _table()[cpu]
@@ -228,6 +228,10 @@ def _counted_name(description: Description) -> str:
         _has_kernel(layer) for array in architecture.arrays for layer in array.layers
     ):
         return ""
+    if isinstance(architecture, Recurrent) and len(architecture.layers) > 1:
+        widths = {layer.weight_hh.shape[1] for layer in architecture.layers}
+        if len(widths) > 1 or description.sample_rate_hz != PLAYING_RATE_HZ:
+            return ""
     name = architecture_name(architecture)
     return name if not description.knobs else f"{name}, {len(description.knobs)} knobs"
 

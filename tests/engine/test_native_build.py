@@ -58,6 +58,7 @@ def families() -> dict[str, Description]:
         "steered_by_lstm": models.random_wavenet(rng, condition=models.random_recurrent(rng).architecture),
         "steered_by_stack": models.random_wavenet(rng, condition=models.random_stack(rng).architecture),
         "lstm": models.random_recurrent(rng, cell=Cell.LSTM, hidden=16),
+        "lstm_four_layers": models.random_recurrent(rng, cell=Cell.LSTM, hidden=4, layers=4),
         "lstm_layers": models.random_recurrent(rng, cell=Cell.LSTM, hidden=8, layers=2, knobs=1),
         "lstm_knobs": models.random_recurrent(rng, cell=Cell.LSTM, hidden=40, layers=2, knobs=2),
         "lstm_huge": models.random_recurrent(rng, cell=Cell.LSTM, hidden=120),

@@ -48,7 +48,7 @@ class ForgetfulDisk:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def die_after(self, writes: int) -> threading.Event:
-        """The power goes with the so-manyth write from now: this one may be torn, nothing after it comes to the disk or
+        """The power goes with the nth write from now: this one may be torn, nothing after it comes to the disk or
         is answered. The event is set then; kill the machine, and call `cut`."""
         with self._lock:
             self._alive.clear()

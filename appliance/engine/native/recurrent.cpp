@@ -21,7 +21,8 @@ namespace {
 using Rows = std::vector<Vec>;  // vectors, so that the storage is aligned
 
 // Layers side by side multiply by the zeros between them too: worth it as long as a step is mostly waiting. With 16
-// lanes 2 × 8 units take 41 ns instead of 52, 2 × 16 the same, 2 × 24 184 instead of 165.
+// lanes 2 × 8 units take 41 ns instead of 52, 2 × 12 65 instead of 73, 2 × 16 97 either way, 2 × 24 184 instead of 165.
+// With four lanes 2 × 8 still gain, by the estimates of docs/arm.md.
 constexpr int kMostSideBySide = 2 * kLanes > 16 ? 2 * kLanes : 16;
 
 constexpr int vectors_for(int units) {
@@ -163,7 +164,7 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
   }
 
  private:
-  // The hidden state of the last layer after each frame, [frame][vector].
+  // The hidden state after each frame, [frame][vector]: that of the last layer, which begins at unit first_.
   const Vec* run_layers(const float* const* inputs, int frames) noexcept {
     const float* x = inputs[0];
     int x_stride = 1;
@@ -318,8 +319,8 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
   Rows head_;
   float head_bias_ = 0.0f;
   std::vector<float> interleaved_;  // [frame][input]
-  Rows outputs_;                    // [frame][vector] of the last layer
-  Rows between_;                    // what another layer writes for a frame
+  Rows outputs_;                    // [frame][vector], see run_layers
+  Rows between_;                    // what another layer writes for a frame, and what nobody hears
   Rows before_;                     // h and c before a step that not all layers take
   Rows scratch_;
 };
