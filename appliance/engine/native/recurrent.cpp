@@ -23,11 +23,7 @@ using Rows = std::vector<Vec>;  // vectors, so that the storage is aligned
 // Layers side by side multiply by the zeros between them too: worth it as long as a step is mostly waiting. With 16
 // lanes 2 × 8 units take 41 ns instead of 52, 2 × 12 65 instead of 73, 2 × 16 97 either way, 2 × 24 184 instead of 165.
 // With four lanes 2 × 8 still gain, by the estimates of docs/arm.md.
-constexpr int kMostSideBySide = 2 * kLanes > 16 ? 2 * kLanes : 16;
-
-constexpr int vectors_for(int units) {
-  return (units + kLanes - 1) / kLanes;
-}
+constexpr int kMostSideBySide = std::max(2 * kLanes, 16);
 
 struct Layer {
   int inputs = 0;
@@ -107,7 +103,7 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
     if (goes_side_by_side(weights)) {
       for (const RecurrentWeights& layer : weights) beside_.push_back(layer.hidden);
       weights = {side_by_side(weights)};
-      before_.assign(2 * static_cast<size_t>(vectors_for(weights.front().hidden)), Vec{});
+      before_.assign(2 * static_cast<size_t>(vectors_of(weights.front().hidden)), Vec{});
     }
     size_t widest = 0;
     for (const RecurrentWeights& layer : weights) {
@@ -286,7 +282,7 @@ class RecurrentNetwork final : public Network, public RecurrentUnits {
     const int gates = gates_of(cell_), hidden = from.hidden;
     layer.inputs = from.inputs;
     layer.hidden = hidden;
-    layer.vectors = vectors_for(hidden);
+    layer.vectors = vectors_of(hidden);
     layer.kernel = find_recurrent_kernel(cell_, hidden);
     if (layer.kernel != nullptr) {
       layer.packed = PackedRecurrent::pack(cell_, from);

@@ -8,10 +8,6 @@ namespace appliance {
 
 namespace {
 
-constexpr int vectors_of(int values) {
-  return (values + kLanes - 1) / kLanes;
-}
-
 // [rows] → vectors, the rest zero; row r is multiplied by scale(r).
 template <class Scale>
 void append(std::vector<Vec>& to, const float* values, int rows, int step, Scale scale) {

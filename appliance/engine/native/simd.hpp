@@ -35,6 +35,10 @@ constexpr int kTileFrames = 64;
 using Vec = float __attribute__((vector_size(4 * kLanes)));
 using VecAnywhere = float __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
+constexpr int vectors_of(int values) {
+  return (values + kLanes - 1) / kLanes;
+}
+
 #define APPLIANCE_INLINE inline __attribute__((always_inline))
 
 APPLIANCE_INLINE Vec load(const float* from) {
@@ -128,6 +132,7 @@ APPLIANCE_INLINE Vec delayed(Vec before, Vec now, int frames) {
   return load(both + kLanes - frames);
 }
 #endif
+
 template <int width, int... lane>
 APPLIANCE_INLINE Vec folded(Vec a, Vec b, std::integer_sequence<int, lane...>) {
   return __builtin_shufflevector(a, b, (lane / width * 2 * width + lane % width)...) +
